@@ -1,0 +1,54 @@
+# fastos: every command of the project. `make help` lists them.
+# Each target makes the environment it needs first: a fresh clone needs python3, gcc and make, no other step.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ENV    := $(VENV)/.ready
+NATIVE := $(VENV)/.built
+SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/api/*.h) csrc/build.py setup.py
+
+.PHONY: help env build demo test test-native test-stdlib test-posix test-user test-c asan tsan fuzz lint bench clean
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+$(ENV): pyproject.toml tools/environment
+	@tools/environment $(PYTHON) $(VENV)
+
+$(NATIVE): $(ENV) $(SOURCES)
+	@echo "fastos: compiling the core"
+	@$(BIN)/python setup.py --quiet build_ext --inplace
+	@touch $@
+
+env: $(ENV) ## make the virtual environment
+build: $(NATIVE) ## compile the core in place
+
+test: test-native test-stdlib test-posix test-c ## the whole suite on every backend, and the C tests
+
+test-native: $(NATIVE) ## the suite on the native backend
+	$(BIN)/python -m pytest -q $(ARGS)
+
+test-stdlib: $(NATIVE) ## the suite on the standard-library backend
+	FASTOS_BACKEND=stdlib $(BIN)/python -m pytest -q $(ARGS)
+
+test-posix: $(NATIVE) ## the suite on the portable C files
+	FASTOS_BACKEND=posix $(BIN)/python -m pytest -q $(ARGS)
+
+test-c: ## the C tests
+	@$(MAKE) --no-print-directory -C tests/c check
+
+asan: ## the C tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory -C tests/c check SANITIZE=address,undefined
+
+tsan: ## the C tests under ThreadSanitizer
+	@$(MAKE) --no-print-directory -C tests/c check SANITIZE=thread
+
+lint: $(ENV) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean: ## remove what was built
+	rm -rf $(VENV) build dist src/*.egg-info src/fastos/_native*.so .hypothesis .mypy_cache .ruff_cache
+	@$(MAKE) --no-print-directory -C tests/c clean

@@ -1,0 +1,35 @@
+"""fastos: Python's os at the speed of the kernel.
+
+The public names, nothing else. Each is imported from its module on first use, so `import fastos` stays quick.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from fastos.x import y as y
+    pass
+
+__version__ = "0.1.0"
+
+# Where each public name lives. One line a module; the names of a module in one place.
+_MODULES: dict[str, tuple[str, ...]] = {}
+_SUBMODULES = ("aio", "os", "owner", "subprocess", "supervise")
+
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = ["__version__", *_HOME, *_SUBMODULES]  # noqa: PLE0604  (all are strings)
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        value: object = getattr(importlib.import_module(f"fastos.{_HOME[name]}"), name)
+    elif name in _SUBMODULES:
+        value = importlib.import_module(f"fastos.{name}")
+    else:
+        raise AttributeError(f"module 'fastos' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,32 @@
+"""The command line: one file a sub-command, each with `configure(parser)` and `main(arguments) -> exit code`."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+import fastos
+
+# sub-command -> what it does; each lives in fastos/cli/<name>.py.
+COMMANDS: dict[str, str] = {}
+
+
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The parser; with `only`, the other sub-commands are named but not loaded (quick start)."""
+    parser = argparse.ArgumentParser(prog="fastos", description="Python's os at the speed of the kernel.")
+    parser.add_argument("--version", action="version", version=f"fastos {fastos.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        if only in (None, name):
+            importlib.import_module(f"fastos.cli.{name}").configure(command)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one sub-command and returns its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    named = arguments[0] if arguments and arguments[0] in COMMANDS else ""
+    options = build_parser(only=named).parse_args(arguments)
+    code: int = importlib.import_module(f"fastos.cli.{options.command}").main(options)
+    return code
