@@ -4,6 +4,11 @@
  *
  * Map of the core:
  *   platform.c      which engine runs: the platform's own system calls or the portable ones
+ *   stat.c          metadata of a file: struct fo_stat
+ *   stat_linux.c      by statx
+ *   stat_posix.c      by fstatat
+ *   dents_linux.c   entries of an open directory by getdents64 (dents.h)
+ *   dents_posix.c     by readdir
  */
 #ifndef FASTOS_API_H
 #define FASTOS_API_H
@@ -12,5 +17,6 @@
 #include <stdint.h>
 
 #include "api/platform.h"
+#include "api/stat.h"
 
 #endif

@@ -54,8 +54,17 @@ def builder() -> cffi.FFI:
         sources=relative(sorted(CSRC.glob("*.c"))),
         include_dirs=[os.path.relpath(CSRC, ROOT)],
         depends=relative(sorted(CSRC.glob("*.h")) + headers),
-        # Not -D_GNU_SOURCE: Python's own flags already define it in the generated module.
-        extra_compile_args=["-std=gnu11", "-O2", "-fvisibility=hidden", "-pthread", *warnings, *generated, *extra],
+        # The same definition as pyconfig.h's, for the files that do not include it.
+        extra_compile_args=[
+            "-D_GNU_SOURCE=1",
+            "-std=gnu11",
+            "-O2",
+            "-fvisibility=hidden",
+            "-pthread",
+            *warnings,
+            *generated,
+            *extra,
+        ],
         extra_link_args=["-pthread", *extra],
         py_limited_api=not sysconfig.get_config_var("Py_GIL_DISABLED"),
     )

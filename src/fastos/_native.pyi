@@ -15,6 +15,32 @@ class _Lib:
     FO_ENGINE_POSIX: int
     def fo_platform_use(self, engine: int, /) -> int: ...
     def fo_platform_engine(self) -> int: ...
+    # -- stat
+    FO_TYPE_UNKNOWN: int
+    FO_TYPE_FILE: int
+    FO_TYPE_DIRECTORY: int
+    FO_TYPE_SYMLINK: int
+    FO_TYPE_FIFO: int
+    FO_TYPE_SOCKET: int
+    FO_TYPE_CHAR: int
+    FO_TYPE_BLOCK: int
+    FO_STAT_TYPE: int
+    FO_STAT_MODE: int
+    FO_STAT_NLINK: int
+    FO_STAT_UID: int
+    FO_STAT_GID: int
+    FO_STAT_ATIME: int
+    FO_STAT_MTIME: int
+    FO_STAT_CTIME: int
+    FO_STAT_INO: int
+    FO_STAT_SIZE: int
+    FO_STAT_BLOCKS: int
+    FO_STAT_BTIME: int
+    FO_STAT_DEV: int
+    FO_STAT_BASIC: int
+    FO_STAT_ALL: int
+    def fo_stat_at(self, dir_fd: int, path: CData, flags: int, mask: int, out: CData, /) -> int: ...
+    def fo_stat_type(self, mode: int, /) -> int: ...
 
 lib: _Lib
 
