@@ -9,6 +9,10 @@
  *   stat_posix.c      by fstatat
  *   dents_linux.c   entries of an open directory by getdents64 (dents.h)
  *   dents_posix.c     by readdir
+ *   log.c           the log pump: a service's pipe to its rotated file, or to a shared descriptor
+ *   log_format.c    times and labels before lines
+ *   log_write.c     destinations that may be slow; what waits to be written
+ *   log_rotate.c    when a log file is due, its dated name
  */
 #ifndef FASTOS_API_H
 #define FASTOS_API_H
@@ -18,5 +22,6 @@
 
 #include "api/platform.h"
 #include "api/stat.h"
+#include "api/log.h"
 
 #endif
