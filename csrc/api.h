@@ -13,6 +13,10 @@
  *   log_format.c    times and labels before lines
  *   log_write.c     destinations that may be slow; what waits to be written
  *   log_rotate.c    when a log file is due, its dated name
+ *   predicate.c     tests an entry with a predicate program
+ *   predicate_parse.c checks such a program and makes it ready to run
+ *   glob.c          matches compiled globs (glob.h), for predicates and ignore files
+ *   ignore.c        what a scan leaves out: gitignore patterns and git's rules
  */
 #ifndef FASTOS_API_H
 #define FASTOS_API_H
@@ -23,5 +27,7 @@
 #include "api/platform.h"
 #include "api/stat.h"
 #include "api/log.h"
+#include "api/predicate.h"
+#include "api/ignore.h"
 
 #endif

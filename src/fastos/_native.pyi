@@ -56,6 +56,71 @@ class _Lib:
     def fo_log_tap(self, log: CData, on: int, /) -> int: ...
     def fo_log_pending(self, log: CData, /) -> int: ...
     def fo_log_close(self, log: CData, /) -> None: ...
+    # -- predicate
+    FO_PREDICATE_NO: int
+    FO_PREDICATE_YES: int
+    FO_PREDICATE_UNKNOWN: int
+    FO_PREDICATE_VERSION: int
+    FO_NODE_FALSE: int
+    FO_NODE_TRUE: int
+    FO_NODE_NOT: int
+    FO_NODE_AND: int
+    FO_NODE_OR: int
+    FO_NODE_TYPE: int
+    FO_NODE_RANGE: int
+    FO_NODE_NUMBERS: int
+    FO_NODE_BITS: int
+    FO_NODE_EQUAL: int
+    FO_NODE_STARTS: int
+    FO_NODE_ENDS: int
+    FO_NODE_CONTAINS: int
+    FO_NODE_BELOW: int
+    FO_NODE_AT_MOST: int
+    FO_NODE_TEXTS: int
+    FO_NODE_GLOB: int
+    FO_TEXT_NAME: int
+    FO_TEXT_SUFFIX: int
+    FO_TEXT_PATH: int
+    FO_NUMBER_DEPTH: int
+    FO_NUMBER_SIZE: int
+    FO_NUMBER_BLOCKS: int
+    FO_NUMBER_INO: int
+    FO_NUMBER_DEV: int
+    FO_NUMBER_RDEV: int
+    FO_NUMBER_MODE: int
+    FO_NUMBER_UID: int
+    FO_NUMBER_GID: int
+    FO_NUMBER_NLINK: int
+    FO_NUMBER_BLKSIZE: int
+    FO_NUMBER_ATIME_NS: int
+    FO_NUMBER_MTIME_NS: int
+    FO_NUMBER_CTIME_NS: int
+    FO_NUMBER_BTIME_NS: int
+    def fo_predicate_new(self, code: CData, length: int, out: CData, /) -> int: ...
+    def fo_predicate_free(self, predicate: CData, /) -> None: ...
+    def fo_predicate_stat_mask(self, predicate: CData, /) -> int: ...
+    def fo_predicate_needs_path(self, predicate: CData, /) -> int: ...
+    def fo_predicate_test(self, predicate: CData, entry: CData, /) -> int: ...
+    # -- ignore
+    FO_IGNORE_HAS_FILE: int
+    FO_IGNORE_HAS_GIT: int
+    FO_IGNORE_NESTED: int
+    def fo_ignore_new(self, request: CData, out: CData, /) -> int: ...
+    def fo_ignore_enter(
+        self, parent: CData, dir_fd: int, path: CData, path_length: int, hints: int, out: CData, /
+    ) -> int: ...
+    def fo_ignore_match(
+        self,
+        context: CData,
+        directory: CData,
+        directory_length: int,
+        name: CData,
+        name_length: int,
+        is_directory: int,
+        /,
+    ) -> int: ...
+    def fo_ignore_hold(self, context: CData, /) -> CData: ...
+    def fo_ignore_release(self, context: CData, /) -> None: ...
 
 lib: _Lib
 
