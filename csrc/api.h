@@ -17,6 +17,19 @@
  *   predicate_parse.c checks such a program and makes it ready to run
  *   glob.c          matches compiled globs (glob.h), for predicates and ignore files
  *   ignore.c        what a scan leaves out: gitignore patterns and git's rules
+ *   spawn.c         starting a process: the parent's part, common to both engines
+ *   spawn_strings.c blocks of strings made into argv, envp and the candidates to execute
+ *   spawn_streams.c pipes, /dev/null and pseudo-terminals for a child's standard streams
+ *   spawn_child.c   the child's part: the steps between the fork and the exec, in their order
+ *   spawn_files.c   the child's descriptors: what is closed, what goes where
+ *   spawn_signals.c the child's handlers and mask
+ *   spawn_owner.c   the child's ids: dropped in the right order and verified
+ *   spawn_linux.c   clone with shared memory and a pidfd; clone3 for a cgroup
+ *   spawn_posix.c   fork and an error pipe
+ *   spawn_keeper.c  the thread that starts children which are to die with the process
+ *   wait.c          waiting for one child: status and usage together
+ *   wait_linux.c    waitid on a pidfd
+ *   wait_posix.c    wait4 on a pid
  */
 #ifndef FASTOS_API_H
 #define FASTOS_API_H
@@ -29,5 +42,7 @@
 #include "api/log.h"
 #include "api/predicate.h"
 #include "api/ignore.h"
+#include "api/wait.h"
+#include "api/spawn.h"
 
 #endif

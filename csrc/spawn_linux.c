@@ -1,0 +1,261 @@
+/* clone: the child shares the parent's memory, the parent's thread sleeps until the exec, and the child is born with
+ * its pidfd. What it costs does not depend on how large the parent is. */
+#include "spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "spawn_system.h"
+
+#ifdef __linux__
+
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#ifndef CLONE_PIDFD
+#define CLONE_PIDFD 0x00001000
+#endif
+
+enum { STACK_SIZE = 16384 };
+
+/* The child's stack. It lies in the frame of the thread that sleeps meanwhile, so it needs no allocation. */
+struct stack {
+    _Alignas(16) char memory[STACK_SIZE];
+};
+
+FO_CHILD static int child_main(void *argument) {
+    fo_spawn_child(argument);
+    fo_sys_exit(127);
+    return 127;
+}
+
+/* -- may the memory be shared? Emulators run clone as fork, and then the report would be lost. */
+
+static pthread_once_t tried = PTHREAD_ONCE_INIT;
+static int shares_memory;
+
+FO_CHILD static int probe_main(void *argument) {
+    *(volatile int *)argument = 1;
+    fo_sys_exit(0);
+    return 0;
+}
+
+/* With no exit signal: nobody's SIGCHLD handler hears of it, and only a wait with __WALL could take its status. */
+static void try_clone(void) {
+    struct stack stack;
+    struct fo_spawn_plan plan = {.inherited_mask = 0};
+    volatile int seen = 0;
+    int pidfd = -1;
+    fo_spawn_block_signals(&plan);
+    pid_t pid = clone(probe_main, stack.memory + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_PIDFD, (void *)&seen, &pidfd);
+    if (pid > 0) {
+        while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR) {
+        }
+        close(pidfd);
+    }
+    fo_spawn_unblock_signals(&plan);
+    shares_memory = pid > 0 && pidfd >= 0 && seen;
+}
+
+int fo_spawn_can_clone(void) {
+    pthread_once(&tried, try_clone);
+    return shares_memory;
+}
+
+/* -- the dumpable flag belongs to the memory, and changing ids in the child clears it for the parent as well. It is
+ * put back when the last such child has executed its program: before, another user could trace a child that still
+ * sees the parent's memory. */
+
+static pthread_mutex_t owners_lock = PTHREAD_MUTEX_INITIALIZER;
+static int owners_changing, dumpable_before;
+
+static void owner_change_begins(void) {
+    pthread_mutex_lock(&owners_lock);
+    if (owners_changing++ == 0) {
+        dumpable_before = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+    }
+    pthread_mutex_unlock(&owners_lock);
+}
+
+static void owner_change_ends(void) {
+    pthread_mutex_lock(&owners_lock);
+    if (--owners_changing == 0 && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != dumpable_before) {
+        prctl(PR_SET_DUMPABLE, dumpable_before, 0, 0, 0); /* 2 cannot be set: it stays at what the kernel chose */
+    }
+    pthread_mutex_unlock(&owners_lock);
+}
+
+/* A process forked while the lock was held would never get it, and its copy of the flag would stay cleared. */
+static void owner_after_fork(void) {
+    pthread_mutex_init(&owners_lock, NULL);
+    if (owners_changing > 0) {
+        prctl(PR_SET_DUMPABLE, dumpable_before, 0, 0, 0);
+    }
+    owners_changing = 0;
+}
+
+static pthread_once_t watching_forks = PTHREAD_ONCE_INIT;
+
+static void watch_forks(void) {
+    pthread_atfork(NULL, NULL, owner_after_fork);
+}
+
+/* -- clone3, for a cgroup only: old sandboxes forbid it. */
+
+#if (defined(__x86_64__) || defined(__aarch64__)) && defined(SYS_clone3)
+#define USE_CLONE3 1
+
+struct clone_arguments {
+    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+};
+
+/* Returns as clone does, with -errno. In assembly, since the child must not return on the parent's stack. */
+static long clone3_call(struct clone_arguments *arguments, struct fo_spawn_plan *plan) {
+#ifdef __x86_64__
+    long result = SYS_clone3;
+    __asm__ volatile("syscall\n\t"
+                     "testq %%rax, %%rax\n\t"
+                     "jnz 1f\n\t"
+                     "xorl %%ebp, %%ebp\n\t"
+                     "movq %[plan], %%rdi\n\t"
+                     "call *%[entry]\n\t"
+                     "ud2\n"
+                     "1:"
+                     : "+a"(result)
+                     : "D"(arguments), "S"(sizeof(*arguments)), [entry] "r"(child_main), [plan] "r"(plan)
+                     : "rcx", "r11", "memory", "cc");
+    return result;
+#else
+    register long x0 __asm__("x0") = (long)arguments;
+    register long x1 __asm__("x1") = sizeof(*arguments);
+    register long x8 __asm__("x8") = SYS_clone3;
+    __asm__ volatile("svc 0\n\t"
+                     "cbnz x0, 1f\n\t"
+                     "mov x29, xzr\n\t"
+                     "mov x30, xzr\n\t"
+                     "mov x0, %[plan]\n\t"
+                     "blr %[entry]\n\t"
+                     "brk 1\n"
+                     "1:"
+                     : "+r"(x0)
+                     : "r"(x1), "r"(x8), [entry] "r"(child_main), [plan] "r"(plan)
+                     : "memory", "cc");
+    return x0;
+#endif
+}
+
+enum { INTO_CGROUP_BIT = 33 }; /* CLONE_INTO_CGROUP, Linux 5.7 */
+
+static long clone_into_cgroup(struct fo_spawn_plan *plan, struct stack *stack, int flags, int *pidfd) {
+    struct clone_arguments arguments = {
+        .flags = (uint64_t)flags | UINT64_C(1) << INTO_CGROUP_BIT,
+        .pidfd = (uint64_t)(uintptr_t)pidfd,
+        .exit_signal = SIGCHLD,
+        .stack = (uint64_t)(uintptr_t)stack->memory,
+        .stack_size = STACK_SIZE,
+        .cgroup = (uint64_t)plan->request->cgroup_fd,
+    };
+    return clone3_call(&arguments, plan);
+}
+
+#else
+static long clone_into_cgroup(struct fo_spawn_plan *plan, struct stack *stack, int flags, int *pidfd) {
+    (void)plan, (void)stack, (void)flags, (void)pidfd;
+    return -ENOSYS;
+}
+#endif
+
+/* Returns true if clone3 was refused for a reason that does not speak against writing to cgroup.procs. */
+static bool cgroup_by_hand(long answer) {
+    return answer == -EPERM || answer == -ENOSYS || answer == -E2BIG || answer == -EOPNOTSUPP || answer == -EINVAL;
+}
+
+/* One attempt. Returns the pid or -errno. */
+static long clone_once(struct fo_spawn_plan *plan, int *pidfd) {
+    struct stack stack;
+    int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | (plan->shares_files ? CLONE_FILES : 0);
+    if (plan->request->cgroup_fd >= 0 && plan->cgroup_procs < 0) {
+        return clone_into_cgroup(plan, &stack, flags, pidfd);
+    }
+    pid_t pid = clone(child_main, stack.memory + STACK_SIZE, flags | SIGCHLD, plan, pidfd);
+    return pid < 0 ? -errno : pid;
+}
+
+/* Makes the report of a clone that failed. Returns -errno. */
+static long clone_failed(struct fo_spawn_plan *plan, long answer) {
+    bool own = plan->request->cgroup_fd < 0 || answer == -EAGAIN || answer == -ENOMEM;
+    errno = (int)-answer;
+    fo_spawn_fail(plan, own ? FO_STEP_FORK : FO_STEP_CGROUP, 0);
+    return answer;
+}
+
+/* Clones, in the way that the cgroup allows. Returns the pid or -errno with the report made. */
+static long clone_child(struct fo_spawn_plan *plan, int *pidfd) {
+    long pid = clone_once(plan, pidfd);
+    if (pid < 0 && plan->request->cgroup_fd >= 0 && cgroup_by_hand(pid)) {
+        plan->cgroup_procs = openat(plan->request->cgroup_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+        if (plan->cgroup_procs < 0) {
+            return clone_failed(plan, -errno);
+        }
+        pid = clone_once(plan, pidfd);
+        close(plan->cgroup_procs);
+    }
+    return pid < 0 ? clone_failed(plan, pid) : pid;
+}
+
+/* Takes the status of a child that failed before its exec, so that it leaves nothing. */
+static void reap(int pidfd) {
+    while (syscall(SYS_waitid, 3 /* P_PIDFD */, pidfd, NULL, WEXITED, NULL) < 0 && errno == EINTR) {
+    }
+    close(pidfd);
+}
+
+int fo_spawn_clone(struct fo_spawn_plan *plan, struct fo_spawn_result *result) {
+    const struct fo_spawn_request *request = plan->request;
+    bool changes_owner = request->user >= 0 || request->group >= 0;
+    int pidfd = -1;
+    plan->shares_files = fo_spawn_has_close_range() && !(request->flags & FO_SPAWN_KEEP_DESCRIPTORS);
+    if (changes_owner) {
+        pthread_once(&watching_forks, watch_forks);
+        owner_change_begins();
+    }
+    fo_spawn_block_signals(plan);
+    long pid = clone_child(plan, &pidfd);
+    if (pid > 0 && plan->report.step != FO_STEP_NONE) {
+        reap(pidfd);
+        pid = -plan->report.error;
+    }
+    fo_spawn_unblock_signals(plan);
+    if (changes_owner) {
+        owner_change_ends();
+    }
+    if (pid < 0) {
+        return (int)pid;
+    }
+    result->pid = (int)pid;
+    if (request->flags & FO_SPAWN_NO_PIDFD) {
+        close(pidfd);
+    } else {
+        result->pidfd = fo_spawn_above_streams(pidfd);
+    }
+    return 0;
+}
+
+#else
+
+int fo_spawn_can_clone(void) {
+    return 0;
+}
+
+int fo_spawn_clone(struct fo_spawn_plan *plan, struct fo_spawn_result *result) {
+    (void)result;
+    errno = ENOSYS;
+    fo_spawn_fail(plan, FO_STEP_FORK, 0);
+    return -ENOSYS;
+}
+
+#endif
