@@ -121,6 +121,53 @@ class _Lib:
     ) -> int: ...
     def fo_ignore_hold(self, context: CData, /) -> CData: ...
     def fo_ignore_release(self, context: CData, /) -> None: ...
+    # -- wait
+    FO_WAIT_RUNNING: int
+    FO_WAIT_ENDED: int
+    FO_WAIT_LOST: int
+    def fo_wait_pidfd(self, pidfd: int, timeout_ns: int, result: CData, /) -> int: ...
+    def fo_wait_process(self, pid: int, pidfd: int, timeout_ns: int, result: CData, /) -> int: ...
+    def fo_wait_readable(self, pidfd: int, timeout_ns: int, /) -> int: ...
+    def fo_wait_signal(self, pid: int, pidfd: int, signal: int, /) -> int: ...
+    # -- spawn
+    FO_STEP_NONE: int
+    FO_STEP_PREPARE: int
+    FO_STEP_STREAM: int
+    FO_STEP_FORK: int
+    FO_STEP_CGROUP: int
+    FO_STEP_CLOSE: int
+    FO_STEP_SESSION: int
+    FO_STEP_PROCESS_GROUP: int
+    FO_STEP_TERMINAL: int
+    FO_STEP_DESCRIPTOR: int
+    FO_STEP_DIRECTORY: int
+    FO_STEP_NICE: int
+    FO_STEP_AFFINITY: int
+    FO_STEP_OOM: int
+    FO_STEP_LIMIT: int
+    FO_STEP_SIGNALS: int
+    FO_STEP_GROUPS: int
+    FO_STEP_GROUP: int
+    FO_STEP_USER: int
+    FO_STEP_PRIVILEGES: int
+    FO_STEP_PARENT: int
+    FO_STEP_EXEC: int
+    FO_STREAM_INHERIT: int
+    FO_STREAM_PIPE: int
+    FO_STREAM_NULL: int
+    FO_STREAM_STDOUT: int
+    FO_STREAM_PTY: int
+    FO_SPAWN_NEW_SESSION: int
+    FO_SPAWN_NO_NEW_PRIVILEGES: int
+    FO_SPAWN_RESTORE_SIGNALS: int
+    FO_SPAWN_SIGNAL_MASK: int
+    FO_SPAWN_NICE: int
+    FO_SPAWN_OOM: int
+    FO_SPAWN_KEEP_DESCRIPTORS: int
+    FO_SPAWN_NO_PIDFD: int
+    def fo_spawn_request_init(self, request: CData, /) -> None: ...
+    def fo_spawn(self, request: CData, result: CData, /) -> int: ...
+    def fo_spawn_step_name(self, step: int, /) -> CData: ...
 
 lib: _Lib
 
