@@ -7,7 +7,8 @@
  *   stat.c          metadata of a file: struct fo_stat
  *   stat_linux.c      by statx
  *   stat_posix.c      by fstatat
- *   dents_linux.c   entries of an open directory by getdents64 (dents.h)
+ *   dents.c         entries of an open directory
+ *   dents_linux.c     by getdents64
  *   dents_posix.c     by readdir
  *   log.c           the log pump: a service's pipe to its rotated file, or to a shared descriptor
  *   log_format.c    times and labels before lines

@@ -6,9 +6,9 @@
  *     while (result >= 0 && (result = fo_dents_next(&dents, &dent)) > 0) { ... }
  *     fo_dents_stop(&dents);
  *
- * The descriptor stays the caller's. With the Linux engine, nothing is held but the caller's buffer, and reading can
- * go on later, or in another thread, by another fo_dents_start on the same descriptor once a buffer is used up
- * (fo_dents_buffered() == 0). The portable engine holds a DIR from start to stop.
+ * The descriptor and the buffer stay the caller's. Once the buffer is used up (fo_dents_buffered() == 0) the reader
+ * can be handed to another thread, which goes on with a buffer of its own. The portable engine packs what readdir
+ * says into the kernel's record format, so that both are parsed by the same code.
  */
 #ifndef FASTOS_DENTS_H
 #define FASTOS_DENTS_H
@@ -28,45 +28,63 @@ struct fo_dent {
 
 struct fo_dents {
     int fd;
-    int portable;  /* the engine: 1 for readdir */
-    char *buffer;  /* Linux engine: what getdents64 filled, */
-    size_t size;   /* its capacity, */
-    size_t filled; /* the bytes in it, */
+    int error;     /* portable engine: met after the records in the buffer, reported by the next refill */
+    char *buffer;  /* records, */
+    size_t size;   /* their room, */
+    size_t filled; /* the bytes in use, */
     size_t offset; /* and where the next entry starts */
-    void *stream;  /* portable engine: a DIR */
+    void *stream;  /* portable engine: a DIR from start to stop; Linux engine: NULL */
 };
 
+/* The layout of a record, linux_dirent64's. */
+enum { FO_DENTS_INO = 0, FO_DENTS_RECLEN = 16, FO_DENTS_TYPE = 18, FO_DENTS_NAME = 19 };
+
+/* The kernel's d_type values, whatever the C library defines. */
+enum {
+    FO_DENTS_DT_FIFO = 1,
+    FO_DENTS_DT_CHR = 2,
+    FO_DENTS_DT_DIR = 4,
+    FO_DENTS_DT_BLK = 6,
+    FO_DENTS_DT_REG = 8,
+    FO_DENTS_DT_LNK = 10,
+    FO_DENTS_DT_SOCK = 12
+};
+
+/* Reads the next buffer of records. Return the bytes read, 0 at the end, -errno. A short read is not the end. */
 int fo_dents_linux_refill(struct fo_dents *dents);
+int fo_dents_posix_refill(struct fo_dents *dents);
+
+/* Opens and closes the DIR. Returns 0 or -errno. */
 int fo_dents_posix_start(struct fo_dents *dents);
-int fo_dents_posix_next(struct fo_dents *dents, struct fo_dent *out);
 void fo_dents_posix_stop(struct fo_dents *dents);
 
-/* Parses the linux_dirent64 records in buffer[*offset .. filled): the next one that is not "." or "..".
+/* Parses the records in buffer[*offset .. filled): the next one that is not "." or "..".
  * Returns 1 with *out and *offset set, 0 when there is none left, -EIO if the records are malformed. */
 int fo_dents_parse(const char *buffer, size_t filled, size_t *offset, struct fo_dent *out);
 
 /* Begins to read the directory open at fd, from where its offset stands. buffer must be aligned to 8 and hold at least
- * 4096 bytes; the portable engine does not use it. Returns 0 or -errno. */
+ * 4096 bytes. Returns 0 or -errno. */
 static inline int fo_dents_start(struct fo_dents *dents, int fd, void *buffer, size_t size) {
-    *dents = (struct fo_dents){.fd = fd, .buffer = buffer, .size = size};
-    dents->portable = fo_platform_engine() != FO_ENGINE_NATIVE;
-    return dents->portable ? fo_dents_posix_start(dents) : 0;
+    *dents = (struct fo_dents){.fd = fd, .buffer = (char *)buffer, .size = size};
+    return fo_platform_engine() == FO_ENGINE_NATIVE ? 0 : fo_dents_posix_start(dents);
+}
+
+/* Reads the next buffer of records; those in it are given up. Returns the bytes read, 0 at the end, -errno. */
+static inline int fo_dents_refill(struct fo_dents *dents) {
+    return dents->stream == NULL ? fo_dents_linux_refill(dents) : fo_dents_posix_refill(dents);
 }
 
 /* Reads the next entry. Returns 1 with *out set, 0 at the end, -errno if reading failed. */
 static inline int fo_dents_next(struct fo_dents *dents, struct fo_dent *out) {
-    if (dents->portable) {
-        return fo_dents_posix_next(dents, out);
-    }
     for (;;) {
         int result = fo_dents_parse(dents->buffer, dents->filled, &dents->offset, out);
-        if (result != 0) {
-            return result;
+        if (result == 0) {
+            result = fo_dents_refill(dents);
+            if (result > 0) {
+                continue;
+            }
         }
-        result = fo_dents_linux_refill(dents);
-        if (result <= 0) {
-            return result;
-        }
+        return result;
     }
 }
 
@@ -77,7 +95,7 @@ static inline size_t fo_dents_buffered(const struct fo_dents *dents) {
 
 /* Ends the reading and frees what start took. */
 static inline void fo_dents_stop(struct fo_dents *dents) {
-    if (dents->portable) {
+    if (dents->stream != NULL) {
         fo_dents_posix_stop(dents);
     }
 }

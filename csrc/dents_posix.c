@@ -1,4 +1,4 @@
-/* Directory entries by readdir(3), for the systems without getdents64. */
+/* Directory entries by readdir(3), for the systems without getdents64, packed into its record format. */
 #include "dents.h"
 
 #include <dirent.h>
@@ -6,6 +6,9 @@
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
+
+/* The longest record: a name of 1023 bytes, the most that a BSD allows. */
+enum { LONGEST_NAME = 1023, LONGEST_RECORD = (FO_DENTS_NAME + LONGEST_NAME + 1 + 7) & ~7 };
 
 int fo_dents_posix_start(struct fo_dents *dents) {
     /* closedir() closes what fdopendir() was given, and the caller keeps its own. */
@@ -23,44 +26,57 @@ int fo_dents_posix_start(struct fo_dents *dents) {
 }
 
 #ifdef DT_UNKNOWN
-static uint8_t type_of(const struct dirent *entry) {
+static char type_of(const struct dirent *entry) {
     switch (entry->d_type) {
-    case DT_REG: return FO_TYPE_FILE;
-    case DT_DIR: return FO_TYPE_DIRECTORY;
-    case DT_LNK: return FO_TYPE_SYMLINK;
-    case DT_FIFO: return FO_TYPE_FIFO;
-    case DT_SOCK: return FO_TYPE_SOCKET;
-    case DT_CHR: return FO_TYPE_CHAR;
-    case DT_BLK: return FO_TYPE_BLOCK;
-    default: return FO_TYPE_UNKNOWN;
+    case DT_REG: return FO_DENTS_DT_REG;
+    case DT_DIR: return FO_DENTS_DT_DIR;
+    case DT_LNK: return FO_DENTS_DT_LNK;
+    case DT_FIFO: return FO_DENTS_DT_FIFO;
+    case DT_SOCK: return FO_DENTS_DT_SOCK;
+    case DT_CHR: return FO_DENTS_DT_CHR;
+    case DT_BLK: return FO_DENTS_DT_BLK;
+    default: return 0;
     }
 }
 #else
-static uint8_t type_of(const struct dirent *entry) {
+static char type_of(const struct dirent *entry) {
     (void)entry;
-    return FO_TYPE_UNKNOWN;
+    return 0;
 }
 #endif
 
-int fo_dents_posix_next(struct fo_dents *dents, struct fo_dent *out) {
-    struct dirent *entry;
-    do {
+/* Appends one record to the buffer, which has room for it. */
+static void pack(struct fo_dents *dents, const struct dirent *entry) {
+    size_t room = sizeof entry->d_name < LONGEST_NAME ? sizeof entry->d_name : LONGEST_NAME;
+    size_t name_length = strnlen(entry->d_name, room);
+    uint16_t length = (uint16_t)((FO_DENTS_NAME + name_length + 1 + 7) & ~(size_t)7);
+    uint64_t ino = entry->d_ino;
+    char *record = dents->buffer + dents->filled;
+    memcpy(record + FO_DENTS_INO, &ino, sizeof ino);
+    memcpy(record + FO_DENTS_RECLEN, &length, sizeof length);
+    record[FO_DENTS_TYPE] = type_of(entry);
+    memcpy(record + FO_DENTS_NAME, entry->d_name, name_length);
+    record[FO_DENTS_NAME + name_length] = '\0';
+    dents->filled += length;
+}
+
+int fo_dents_posix_refill(struct fo_dents *dents) {
+    dents->filled = dents->offset = 0;
+    while (dents->error == 0 && dents->size - dents->filled >= LONGEST_RECORD) {
         errno = 0;
-        entry = readdir(dents->stream);
-        if (entry == NULL) {
-            return errno == ENOENT ? 0 : -errno;
+        struct dirent *entry = readdir(dents->stream);
+        if (entry != NULL) {
+            pack(dents, entry);
+        } else if (errno == 0 || errno == ENOENT) {
+            break;
+        } else {
+            dents->error = errno;
         }
-    } while (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0);
-    out->name = entry->d_name;
-    out->name_length = (uint32_t)strlen(entry->d_name);
-    out->ino = entry->d_ino;
-    out->type = type_of(entry);
-    return 1;
+    }
+    return dents->filled > 0 ? (int)dents->filled : -dents->error;
 }
 
 void fo_dents_posix_stop(struct fo_dents *dents) {
-    if (dents->stream != NULL) {
-        closedir(dents->stream);
-        dents->stream = NULL;
-    }
+    closedir(dents->stream);
+    dents->stream = NULL;
 }
