@@ -31,6 +31,19 @@
  *   wait.c          waiting for one child: status and usage together
  *   wait_linux.c    waitid on a pidfd
  *   wait_posix.c    wait4 on a pid
+ *
+ *   owner.c         the process owner: ids, groups, login name
+ *   owner_change.c  dropping privileges for good, acting as another user and back
+ *   session.c       process ids, process groups, sessions, the controlling terminal
+ *   environment.c   environment variables
+ *   descriptor.c    open, read, write, close, dup, pipe
+ *   permission.c    access, chmod, chown, umask
+ *   directory.c     working directory, mkdir, rmdir, unlink, rename
+ *   directory_list.c  all names of one directory
+ *   link.c          symbolic and hard links
+ *   signal.c        kill, killpg
+ *   child.c         waitpid, wait4
+ *   execute.c       exec in this process, system(3)
  */
 #ifndef FASTOS_API_H
 #define FASTOS_API_H
@@ -45,5 +58,16 @@
 #include "api/ignore.h"
 #include "api/wait.h"
 #include "api/spawn.h"
+
+#include "api/owner.h"
+#include "api/session.h"
+#include "api/environment.h"
+#include "api/descriptor.h"
+#include "api/permission.h"
+#include "api/directory.h"
+#include "api/link.h"
+#include "api/signal.h"
+#include "api/child.h"
+#include "api/execute.h"
 
 #endif
