@@ -7,12 +7,15 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from fastos.x import y as y
-    pass
+    from fastos._predicate import Predicate as Predicate
+    from fastos._predicate import field as field
 
 __version__ = "0.1.0"
 
 # Where each public name lives. One line a module; the names of a module in one place.
-_MODULES: dict[str, tuple[str, ...]] = {}
+_MODULES: dict[str, tuple[str, ...]] = {
+    "_predicate": ("Predicate", "field"),
+}
 _SUBMODULES = ("aio", "os", "owner", "subprocess", "supervise")
 
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
