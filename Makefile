@@ -8,7 +8,7 @@ ENV    := $(VENV)/.ready
 NATIVE := $(VENV)/.built
 SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/api/*.h) csrc/build.py setup.py
 
-.PHONY: help env build demo test test-native test-stdlib test-posix test-user test-c asan tsan fuzz lint bench clean
+.PHONY: conformance help env build demo test test-native test-stdlib test-posix test-user test-c asan tsan fuzz lint bench clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -43,6 +43,9 @@ asan: ## the C tests under AddressSanitizer and UndefinedBehaviorSanitizer
 
 tsan: ## the C tests under ThreadSanitizer
 	@$(MAKE) --no-print-directory -C tests/c check SANITIZE=thread
+
+conformance: $(NATIVE) ## CPython's own tests with the drop-ins, on each interpreter of the machine (ARGS=--python 3.11)
+	$(BIN)/python tools/conformance.py $(ARGS)
 
 lint: $(ENV) ## ruff and mypy
 	$(BIN)/ruff check .

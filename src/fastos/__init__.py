@@ -7,6 +7,13 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from fastos.x import y as y
+    from fastos._environment import environ as environ
+    from fastos._environment import environment as environment
+    from fastos._environment import working_directory as working_directory
+    from fastos._popen import popen as popen
+    from fastos._popen import popen2 as popen2
+    from fastos._popen import popen3 as popen3
+    from fastos._popen import popen4 as popen4
     from fastos._predicate import Predicate as Predicate
     from fastos._predicate import field as field
 
@@ -15,6 +22,8 @@ __version__ = "0.1.0"
 # Where each public name lives. One line a module; the names of a module in one place.
 _MODULES: dict[str, tuple[str, ...]] = {
     "_predicate": ("Predicate", "field"),
+    "_environment": ("environ", "environment", "working_directory"),
+    "_popen": ("popen", "popen2", "popen3", "popen4"),
 }
 _SUBMODULES = ("aio", "os", "owner", "subprocess", "supervise")
 
