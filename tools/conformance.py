@@ -2,9 +2,9 @@
 
     python tools/conformance.py [--only MODULE ...] [--python VERSION ...] [--drop-in os] [--details]
 
-For each interpreter on the machine and each test module: how many tests pass with the standard module, how many of those
-with the drop-in, and every one that does not, with its reason from docs/differences.toml. The exit code is 0 only if that
-list is exact: a difference that is not on it fails, and so does an entry that is no difference any more.
+For each interpreter on the machine and each test module: how many tests pass with the standard module, how many of
+those with the drop-in, and every one that does not, with its reason from docs/differences.toml. The exit code is 0 only
+if that list is exact: a difference that is not on it fails, and so does an entry that is no difference any more.
 
 Interpreters other than the running one get an environment of their own under build/conformance/, with cffi in it; they
 load the same compiled core, which is built for the stable ABI.
@@ -71,9 +71,13 @@ def find_interpreter(version: str) -> str | None:
     # Beside the running one (as version managers lay them out), or on PATH.
     beside = sorted(Path(sys.base_prefix).parent.glob(f"{version}*/bin/python{version}"))
     for candidate in [*map(str, reversed(beside)), shutil.which(f"python{version}")]:
-        if candidate and subprocess.run([candidate, "-c", "import test.test_os"], capture_output=True).returncode == 0:
+        if candidate and has_tests(candidate):
             return candidate
     return None
+
+
+def has_tests(python: str) -> bool:
+    return subprocess.run([python, "-c", "import test.test_os"], capture_output=True, check=False).returncode == 0
 
 
 def environment(version: str, python: str) -> str:
@@ -83,7 +87,7 @@ def environment(version: str, python: str) -> str:
     executable = place / "bin" / "python"
     if not (place / ".ready").exists():
         subprocess.run([python, "-m", "venv", place], check=True)
-        pip = [executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+        pip = [executable, "-m", "pip", "-qqq", "--disable-pip-version-check", "install"]
         subprocess.run([*pip, "cffi>=1.16"], check=True)
         (place / ".ready").touch()
     return str(executable)
@@ -113,7 +117,7 @@ def run_worker(job: Job, replace: bool, tests: Iterable[str] = ()) -> dict[str, 
             process.wait()
             output = b"timed out"
         lines = results.read_text().splitlines() if results.exists() else []
-        outcomes = {name: outcome for name, outcome in map(json.loads, lines)}
+        outcomes: dict[str, str] = dict(map(json.loads, lines))
         if process.returncode != 0:
             print(
                 f"{job.version} {job.module}: the run broke: {output[-800:].decode(errors='replace')}", file=sys.stderr

@@ -1,7 +1,8 @@
 """Runs one of CPython's test modules, with a drop-in in place of the standard module: conformance.py's child process.
 
 Arguments: the drop-in's name ("" for the standard module), the test module, a file for the results (one JSON pair a
-line, written as each test ends, so that a run that breaks tells how far it came), and the ids of single tests, if not all.
+line, written as each test ends, so that a run that breaks tells how far it came), and the ids of single tests, if not
+all.
 """
 
 import sys

@@ -1,9 +1,8 @@
 """The standard `os` with the hot paths native, and popen2, popen3, popen4: `from fastos import os`.
 
 Every name of the running interpreter's `os` is here. A function is fastos's own where that is measured to be the
-faster (docs/primitives.md has the table), otherwise it is the interpreter's.
-`environ`, `path`, `DirEntry`, `PathLike`, `error`
-and every other object that has an identity are the very objects of the standard module.
+faster (docs/primitives.md has the table), otherwise it is the interpreter's. `environ`,
+`path`, `DirEntry`, `PathLike`, `error` and every other object that has an identity are the standard module's own.
 
 The standard functions that are written in Python live here in this module's namespace: whoever replaces a name here,
 say `mkdir` in a test, replaces it for those that call it, say `makedirs`, as with the standard module. What is replaced
