@@ -1,8 +1,11 @@
 /* Waiting by pidfd. Where there are none every function says ENOSYS, and its caller goes by pid. */
 #include <errno.h>
-#include <signal.h>
 #include <poll.h>
+#include <signal.h>
+#ifdef __linux__
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#endif
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -81,7 +84,20 @@ int fo_wait_signal(int pid, int pidfd, int signal) {
     return sent < 0 ? -errno : 0;
 }
 
+int fo_wait_set_subreaper(int on) {
+    int before = 0;
+    if (prctl(PR_GET_CHILD_SUBREAPER, &before, 0, 0, 0) < 0) {
+        return -errno;
+    }
+    return prctl(PR_SET_CHILD_SUBREAPER, (unsigned long)on, 0, 0, 0) < 0 ? -errno : before;
+}
+
 #else
+
+int fo_wait_set_subreaper(int on) {
+    (void)on;
+    return -ENOSYS;
+}
 
 int fo_wait_readable(int pidfd, int64_t timeout_ns) {
     (void)pidfd, (void)timeout_ns;

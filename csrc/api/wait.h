@@ -50,3 +50,7 @@ int fo_wait_readable(int pidfd, int64_t timeout_ns);
 
 /* Sends a signal through the pidfd, or to the pid if pidfd is -1. Returns 0 or -errno (-ESRCH: it has ended). */
 int fo_wait_signal(int pid, int pidfd, int signal);
+
+/* Makes this process adopt its orphaned descendants (on: 1) or not (0), by PR_SET_CHILD_SUBREAPER.
+ * Returns what it was, 0 or 1, or -errno (-ENOSYS where there is no such thing). */
+int fo_wait_set_subreaper(int on);

@@ -10,12 +10,20 @@ if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from f
     from fastos._environment import environ as environ
     from fastos._environment import environment as environment
     from fastos._environment import working_directory as working_directory
+    from fastos._errors import SpawnError as SpawnError
+    from fastos._exit_status import ExitStatus as ExitStatus
     from fastos._popen import popen as popen
     from fastos._popen import popen2 as popen2
     from fastos._popen import popen3 as popen3
     from fastos._popen import popen4 as popen4
     from fastos._predicate import Predicate as Predicate
     from fastos._predicate import field as field
+    from fastos._process import DEVNULL as DEVNULL
+    from fastos._process import PIPE as PIPE
+    from fastos._process import STDOUT as STDOUT
+    from fastos._process import Process as Process
+    from fastos._process import spawn as spawn
+    from fastos._pty import PTY as PTY
 
 __version__ = "0.1.0"
 
@@ -24,6 +32,10 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "_predicate": ("Predicate", "field"),
     "_environment": ("environ", "environment", "working_directory"),
     "_popen": ("popen", "popen2", "popen3", "popen4"),
+    "_errors": ("SpawnError",),
+    "_exit_status": ("ExitStatus",),
+    "_process": ("DEVNULL", "PIPE", "STDOUT", "Process", "spawn"),
+    "_pty": ("PTY",),
 }
 _SUBMODULES = ("aio", "os", "owner", "subprocess", "supervise")
 

@@ -1,0 +1,364 @@
+"""Spawning and waiting on the compiled core."""
+
+import errno
+import os
+import signal as signals
+from typing import Any, Final
+
+from fastos import _spawn_options as options
+from fastos._backend.native import ffi, lib
+from fastos._errors import SpawnError, check, spawn_error
+from fastos._exit_status import ExitStatus
+from fastos._pty import PTY
+
+ENDED: Final = lib.FO_WAIT_ENDED
+
+
+def _step_name(step: int) -> str:
+    name = ffi.string(lib.fo_spawn_step_name(step))
+    return name.decode() if isinstance(name, bytes) else name
+
+
+# The names of the steps, by number.
+STEPS: Final = [_step_name(step) for step in range(lib.FO_STEP_EXEC + 1)]
+
+_TEMPLATE: Any = ffi.new("struct fo_spawn_request *")
+lib.fo_spawn_request_init(_TEMPLATE)
+_TEMPLATE.flags = lib.FO_SPAWN_RESTORE_SIGNALS
+
+_STREAMS = {
+    None: lib.FO_STREAM_INHERIT,
+    options.PIPE: lib.FO_STREAM_PIPE,
+    options.STDOUT: lib.FO_STREAM_STDOUT,
+    options.DEVNULL: lib.FO_STREAM_NULL,
+}
+_STREAM_NAMES = ("stdin", "stdout", "stderr")
+
+
+class Request:
+    """A spawn made ready: it can be started many times, and from many threads.
+
+    `cdata` is the `struct fo_spawn_request *` for C; it is valid as long as this object lives. The environment is the
+    one of the moment of the preparation.
+    """
+
+    __slots__ = ("cdata", "cgroup", "cwd", "keep", "new_session", "program")
+
+    cdata: Any
+    keep: list[object]
+    program: Any
+    cwd: Any
+    cgroup: Any
+    new_session: bool
+
+    def start(self) -> "Child":
+        """Starts a process. Raises SpawnError."""
+        child = Child()
+        child.start(self)
+        return child
+
+
+def prepare(args: options.Arguments, env: Any, executable: Any, streams: tuple[Any, Any, Any], more: Any) -> Request:
+    """The request for args. `more`: the further options that were given, by name, or None."""
+    made = Request()
+    request: Any = ffi.new("struct fo_spawn_request *", _TEMPLATE[0])
+    made.cdata = request
+    arguments, request.argument_count = options.encode_arguments(args)
+    environment, request.environment_count = options.encode_environment(env)
+    made.program = args[0] if executable is None else executable
+    name = options.first_argument(arguments) if executable is None else os.fsencode(executable)
+    if b"\0" in name:
+        raise ValueError("executable: embedded null byte")
+    candidates, request.candidate_count = options.candidates(name, env)
+    # A bytes object does not move: its buffer is the C string for as long as `keep` holds it.
+    request.arguments = hold_arguments = ffi.from_buffer(arguments)
+    request.environment = hold_environment = ffi.from_buffer(environment)
+    request.candidates = hold_candidates = ffi.from_buffer(candidates)
+    made.keep = [hold_arguments, hold_environment, hold_candidates]
+    made.cwd = made.cgroup = None
+    made.new_session = False
+    if streams != (None, None, None):
+        _set_streams(made, streams)
+    if more is not None:
+        _set_options(made, more, streams)
+    return made
+
+
+def _set_streams(made: Request, streams: tuple[Any, Any, Any]) -> None:
+    for number, stream in enumerate(streams):
+        if stream is None:
+            continue
+        if isinstance(stream, PTY) or stream is PTY:
+            terminal = stream if isinstance(stream, PTY) else PTY()
+            made.cdata.pty_rows, made.cdata.pty_columns = terminal.rows, terminal.columns
+            made.cdata.flags |= lib.FO_SPAWN_NEW_SESSION
+            made.new_session = True
+            made.cdata.streams[number] = lib.FO_STREAM_PTY
+        elif isinstance(stream, int) and stream < 0:
+            if stream not in _STREAMS or (stream == options.STDOUT and number != 2):
+                raise ValueError(f"{_STREAM_NAMES[number]}: {stream!r} is neither a descriptor nor PIPE, DEVNULL, ...")
+            made.cdata.streams[number] = _STREAMS[stream]
+        else:
+            made.cdata.streams[number] = options.descriptor(stream, _STREAM_NAMES[number])
+
+
+def _array(made: Request, kind: str, values: Any) -> Any:
+    array = ffi.new(kind, values)
+    made.keep.append(array)
+    return array
+
+
+def _set_options(made: Request, more: dict[str, Any], streams: tuple[Any, Any, Any]) -> None:
+    _set_files(made, more, streams)
+    _set_owner(made, more)
+    _set_resources(made, more)
+    _set_session(made, more, streams)
+
+
+def _set_files(made: Request, more: dict[str, Any], streams: tuple[Any, Any, Any]) -> None:
+    request = made.cdata
+    if more.get("keep_descriptors"):
+        request.flags |= lib.FO_SPAWN_KEEP_DESCRIPTORS
+    if (fds := more.get("fds")) is not None:
+        taken = {number for number, stream in enumerate(streams) if stream is not None}
+        pairs = options.descriptors(fds, taken)
+        request.descriptors = _array(made, "struct fo_spawn_descriptor[]", pairs)
+        request.descriptor_count = len(pairs)
+    if (cwd := more.get("cwd")) is not None:
+        made.cwd = cwd
+        if isinstance(cwd, int):
+            request.directory_fd = options.descriptor(cwd, "cwd")
+        else:
+            path = os.fsencode(cwd)
+            if b"\0" in path:
+                raise ValueError("cwd: embedded null byte")
+            request.directory = _array(made, "char[]", path)
+    if (umask := more.get("umask")) is not None:
+        if not 0 <= umask <= 0o7777:
+            raise ValueError(f"umask: {umask:#o} is not one")
+        request.umask = umask
+    made.cgroup = more.get("cgroup")
+
+
+def _set_owner(made: Request, more: dict[str, Any]) -> None:
+    request = made.cdata
+    user, group, groups = more.get("user"), more.get("group"), more.get("groups")
+    if user is None and group is None and groups is None:
+        return
+    if more.get("keep_groups"):  # as subprocess does it: what was not named stays
+        request.user = -1 if user is None else options.user_id(user)
+        _, request.group, listed = options.owner(None, group, groups)
+    else:
+        request.user, request.group, listed = options.owner(user, group, groups)
+    if listed is not None:
+        request.groups = _array(made, "uint32_t[]", listed or [0])
+        request.group_count = len(listed)
+
+
+def _set_resources(made: Request, more: dict[str, Any]) -> None:
+    request = made.cdata
+    if rlimits := more.get("rlimits"):
+        found = [(number, 0, soft, hard) for number, soft, hard in options.limits(rlimits)]
+        request.limits = _array(made, "struct fo_spawn_limit[]", found)
+        request.limit_count = len(found)
+    if (nice := more.get("nice")) is not None:
+        request.nice = nice
+        request.flags |= lib.FO_SPAWN_NICE
+    if (score := more.get("oom_score_adj")) is not None:
+        request.oom_score_adj = score
+        request.flags |= lib.FO_SPAWN_OOM
+    if (affinity := more.get("affinity")) is not None:
+        mask = options.affinity_mask(affinity)
+        request.affinity = _array(made, "uint8_t[]", mask)
+        request.affinity_length = len(mask)
+    if more.get("no_new_privs"):
+        request.flags |= lib.FO_SPAWN_NO_NEW_PRIVILEGES
+
+
+def _set_session(made: Request, more: dict[str, Any], streams: tuple[Any, Any, Any]) -> None:
+    request = made.cdata
+    terminal = more.get("controlling_tty", False)
+    if terminal is not False and terminal is not None:
+        if terminal is True:
+            terminal = 0 if streams[0] is None else streams[0]
+        if not (terminal is PTY or isinstance(terminal, PTY)):
+            request.controlling_tty = options.descriptor(terminal, "controlling_tty")
+    if more.get("new_session") or request.controlling_tty >= 0:
+        request.flags |= lib.FO_SPAWN_NEW_SESSION
+        made.new_session = True
+    if (group := more.get("process_group")) is not None:
+        if group < 0:
+            raise ValueError("process_group must not be negative")
+        request.process_group = group
+    if death := more.get("die_with_parent"):
+        request.death_signal = signals.SIGKILL if death is True else death
+    if (mask := more.get("signal_mask")) is not None:
+        request.signal_mask = options.signal_bits(mask)
+        request.flags |= lib.FO_SPAWN_SIGNAL_MASK
+    if more.get("restore_signals") is False:
+        request.flags &= ~lib.FO_SPAWN_RESTORE_SIGNALS
+
+
+def failure(request: Request, result: Any) -> SpawnError:
+    """The error that a `struct fo_spawn_result` tells of."""
+    step, error, index = result.step, result.error, result.index
+    name = STEPS[step]
+    filename, hint = None, ""
+    if step == lib.FO_STEP_EXEC:
+        filename = request.program
+        hint = _exec_hint(request.cdata, error)
+    elif step == lib.FO_STEP_DIRECTORY:
+        filename = request.cwd
+    elif step == lib.FO_STEP_CGROUP:
+        filename = request.cgroup
+    elif step == lib.FO_STEP_LIMIT:
+        name = f"{name}({options.limit_name(index)})"
+    elif step == lib.FO_STEP_STREAM:
+        name = f"{name}({_STREAM_NAMES[index]})"
+    elif step == lib.FO_STEP_DESCRIPTOR:
+        name = f"{name}({index})"
+    elif step == lib.FO_STEP_USER:
+        name = f"{name}({request.cdata.user})"
+    elif step == lib.FO_STEP_GROUP:
+        name = f"{name}({request.cdata.group})"
+    return spawn_error(name, error, filename, hint)
+
+
+def _exec_hint(request: Any, error: int) -> str:
+    if error == errno.ENOEXEC:
+        return "neither a program nor a script that begins with #!; no shell is tried"
+    if error == errno.ENOENT and request.candidate_count == 1 and os.path.exists(ffi.string(request.candidates)):
+        return "the file is there, its interpreter or loader is not"
+    return ""
+
+
+class Child:
+    """A started process as C sees it. Its descriptors are the owner's to close."""
+
+    __slots__ = ("_status", "result")
+
+    result: Any
+    _status: Any
+
+    def __init__(self) -> None:
+        self.result = ffi.new("struct fo_spawn_result *")
+        self._status = ffi.new("struct fo_wait_result *")
+
+    def start(self, request: Request) -> None:
+        """Raises SpawnError. An exception that a signal handler raises just after leaves the child in `result`."""
+        cgroup = request.cgroup
+        if cgroup is None:
+            if lib.fo_spawn(request.cdata, self.result) < 0:
+                raise failure(request, self.result)
+            return
+        if isinstance(cgroup, int):
+            self._start_in_cgroup(request, cgroup)
+            return
+        try:
+            fd = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise spawn_error("cgroup", error.errno or errno.EIO, cgroup) from None
+        try:
+            self._start_in_cgroup(request, fd)
+        finally:
+            os.close(fd)
+
+    def _start_in_cgroup(self, request: Request, fd: int) -> None:
+        copy: Any = ffi.new("struct fo_spawn_request *", request.cdata[0])
+        copy.cgroup_fd = fd
+        if lib.fo_spawn(copy, self.result) < 0:
+            raise failure(request, self.result)
+
+    @property
+    def pid(self) -> int:
+        """0 if there is none."""
+        pid: int = self.result.pid
+        return pid
+
+    @property
+    def pidfd(self) -> int:
+        """-1 if there is none, or it was closed."""
+        pidfd: int = self.result.pidfd
+        return pidfd
+
+    def take_pipe(self, stream: int) -> int:
+        """The parent's end of a stream's pipe, from now on the caller's; -1 if there is none."""
+        fd: int = self.result.pipes[stream]
+        self.result.pipes[stream] = -1
+        return fd
+
+    def take_pty(self) -> int:
+        fd: int = self.result.pty
+        self.result.pty = -1
+        return fd
+
+    def wait(self, timeout_ns: int) -> int:
+        """1: status() holds; 0: the time ran out; -EINTR: a signal came. Negative timeout: for ever."""
+        result = self.result
+        ended: int = lib.fo_wait_process(result.pid, result.pidfd, timeout_ns, self._status)
+        return ended if ended >= 0 or ended == -errno.EINTR else check(ended)
+
+    def readable(self, timeout_ns: int) -> int:
+        """As wait, but takes no status; for children with a pidfd."""
+        ended: int = lib.fo_wait_readable(self.result.pidfd, timeout_ns)
+        return ended if ended >= 0 or ended == -errno.EINTR else check(ended)
+
+    def status(self) -> ExitStatus:
+        return exit_status(self._status)
+
+    def send_signal(self, number: int) -> bool:
+        """False if the process has ended."""
+        sent: int = lib.fo_wait_signal(self.result.pid, self.result.pidfd, number)
+        if sent == -errno.ESRCH:
+            return False
+        check(sent)
+        return True
+
+    def close_pidfd(self) -> None:
+        result = self.result
+        if result.pidfd >= 0:
+            fd, result.pidfd = result.pidfd, -1
+            os.close(fd)
+
+    def close(self) -> None:
+        """Closes what nobody took."""
+        self.close_pidfd()
+        for fd in (self.take_pipe(0), self.take_pipe(1), self.take_pipe(2), self.take_pty()):
+            if fd >= 0:
+                os.close(fd)
+
+
+def exit_status(result: Any) -> ExitStatus:
+    """The ExitStatus of a `struct fo_wait_result *` that is no longer FO_WAIT_RUNNING; it keeps the structure."""
+    if result.state != ENDED:
+        return ExitStatus(lost=True)
+    if result.signal:
+        return ExitStatus(None, result.signal, bool(result.core_dumped), False, lambda: usage(result.usage))
+    return ExitStatus(result.code, None, False, False, lambda: usage(result.usage))
+
+
+def usage(used: Any) -> tuple[float, ...]:
+    """A `struct fo_usage` in the order of resource.struct_rusage."""
+    return (
+        used.user_us / 1e6,
+        used.system_us / 1e6,
+        used.max_rss,
+        used.shared_rss,
+        used.data_rss,
+        used.stack_rss,
+        used.minor_faults,
+        used.major_faults,
+        used.swaps,
+        used.blocks_in,
+        used.blocks_out,
+        used.messages_sent,
+        used.messages_received,
+        used.signals,
+        used.voluntary_switches,
+        used.involuntary_switches,
+    )
+
+
+def set_subreaper(on: bool) -> bool:
+    """Makes this process adopt its orphaned descendants, or not. Returns what it was. OSError where there is none."""
+    return bool(check(lib.fo_wait_set_subreaper(int(on))))
