@@ -52,6 +52,15 @@ lint: $(ENV) ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+BENCH := $(VENV)/.bench
+
+$(BENCH): $(ENV)
+	@tools/peers $(BIN)/python && touch $@
+
+bench: $(NATIVE) $(BENCH) ## the table of comparisons (ONLY=regular expression, ROUNDS=n, OUT=file.md)
+	@$(BIN)/python -m benchmarks --rounds $(or $(ROUNDS),5) $(if $(ONLY),--only '$(ONLY)') $(if $(OUT),--markdown $(OUT))
+
 clean: ## remove what was built
 	rm -rf $(VENV) build dist src/*.egg-info src/fastos/_native*.so .hypothesis .mypy_cache .ruff_cache
 	@$(MAKE) --no-print-directory -C tests/c clean
+	@$(MAKE) --no-print-directory -C benchmarks/floor clean

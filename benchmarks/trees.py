@@ -17,6 +17,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -239,13 +240,34 @@ def remove(name: str) -> None:
         shutil.rmtree(BASE / name)
 
 
-# -- the cold tree -----------------------------------------------------------------------------------
+# -- trees that need a mount -----------------------------------------------------------------------------
+
+
+def why_not_mount() -> str | None:
+    return None if os.geteuid() == 0 else "needs root (mount)"
+
+
+@contextlib.contextmanager
+def repeated(name: str, times: int) -> Iterator[tuple[Path, int]]:
+    """A tree that holds another one so many times (bind mounts; root only unless times is 1), and its entries."""
+    root, counts = ensure(name)
+    if times == 1:
+        yield root, counts.entries
+        return
+    with contextlib.ExitStack() as stack:
+        base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fastos-repeated-")))
+        for number in range(times):
+            point = base / f"copy{number}"
+            point.mkdir()
+            subprocess.run(["mount", "--bind", root, point], check=True)
+            stack.callback(subprocess.run, ["umount", point], check=True)
+        yield base, times * (counts.entries + 1)
 
 
 def why_not_cold() -> str | None:
     """What the cold tree lacks on this machine, or None."""
-    if os.geteuid() != 0:
-        return "needs root (mount, drop_caches)"
+    if reason := why_not_mount():
+        return reason
     if not os.path.exists("/dev/loop-control"):
         return "needs loop devices"
     if shutil.which("mkfs.ext4") is None:

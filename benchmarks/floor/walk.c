@@ -9,7 +9,6 @@
  * huge directory keeps all threads busy. A directory is opened relative to its parent, which stays open as long as
  * a child waits. The children of a directory go on the stack in one go.
  */
-#define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
