@@ -14,6 +14,20 @@
  *   log_format.c    times and labels before lines
  *   log_write.c     destinations that may be slow; what waits to be written
  *   log_rotate.c    when a log file is due, its dated name
+ *   scan.c          a tree read in parallel, as its consumer sees it
+ *   scan_report.c   its counts, what hangs, what its budget left
+ *   scan_worker.c   the threads
+ *   scan_directory.c reading one directory, shared where others are idle
+ *   scan_entry.c    what becomes of one entry: tests, metadata, the batch
+ *   scan_path.c     a directory's path from its ancestors
+ *   scan_sort.c     sort=True
+ *   frontier.c      what is still to be read
+ *   descriptors.c   opening directories from their parents, with few or many descriptors
+ *   concurrency.c   how many threads: computing or waiting?
+ *   visited.c       the directories entered, where symbolic links are followed
+ *   queue.c         the bounded queue of batches, and their pool
+ *   batch.c         entries as columns
+ *   batch_paths.c   whole paths from names and a dictionary
  *   predicate.c     tests an entry with a predicate program
  *   predicate_parse.c checks such a program and makes it ready to run
  *   glob.c          matches compiled globs (glob.h), for predicates and ignore files
@@ -56,6 +70,7 @@
 #include "api/log.h"
 #include "api/predicate.h"
 #include "api/ignore.h"
+#include "api/scan.h"
 #include "api/wait.h"
 #include "api/spawn.h"
 

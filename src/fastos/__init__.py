@@ -7,6 +7,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from fastos.x import y as y
+    from fastos._batch import Batch as Batch
+    from fastos._entry import Entry as Entry
     from fastos._environment import environ as environ
     from fastos._environment import environment as environment
     from fastos._environment import working_directory as working_directory
@@ -24,6 +26,10 @@ if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from f
     from fastos._process import Process as Process
     from fastos._process import spawn as spawn
     from fastos._pty import PTY as PTY
+    from fastos._scan import Frontier as Frontier
+    from fastos._scan import Scan as Scan
+    from fastos._scan import Stats as Stats
+    from fastos._scan import scan as scan
 
 __version__ = "0.1.0"
 
@@ -36,6 +42,9 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "_exit_status": ("ExitStatus",),
     "_process": ("DEVNULL", "PIPE", "STDOUT", "Process", "spawn"),
     "_pty": ("PTY",),
+    "_batch": ("Batch",),
+    "_entry": ("Entry",),
+    "_scan": ("Frontier", "Scan", "Stats", "scan"),
 }
 _SUBMODULES = ("aio", "os", "owner", "subprocess", "supervise")
 

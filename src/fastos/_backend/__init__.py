@@ -31,5 +31,9 @@ COMPILED: Final = NAME != "stdlib"
 
 def topic(name: str) -> ModuleType:
     """The backend's module for one topic, imported on first use."""
-    kind = "native" if COMPILED else "stdlib"
+    return module("native" if COMPILED else "stdlib", name)
+
+
+def module(kind: str, name: str) -> ModuleType:
+    """One backend's module for one topic, whichever backend is in use."""
     return importlib.import_module(f"fastos._backend.{kind}_{name}")

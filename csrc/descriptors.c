@@ -1,0 +1,255 @@
+/* Opening directories from their parents, with as many parents kept open as the process can afford.
+ *
+ * A directory's descriptor stays open while children want to be opened through it. Where descriptors run out, those
+ * that nobody uses at the moment are closed, oldest first; whoever needs one again opens it from the nearest open
+ * ancestor, one component at a time, so that paths of any length work and no symbolic link is followed on the way. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "scan.h"
+
+enum { OPEN_FLAGS = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK };
+
+static void unlist(struct fo_descriptors *descriptors, struct fo_directory *directory) {
+    if (!directory->kept) {
+        return;
+    }
+    *(directory->older != NULL ? &directory->older->newer : &descriptors->oldest) = directory->newer;
+    *(directory->newer != NULL ? &directory->newer->older : &descriptors->newest) = directory->older;
+    directory->kept = false;
+    descriptors->kept--;
+}
+
+static void enlist(struct fo_descriptors *descriptors, struct fo_directory *directory) {
+    if (directory->kept) {
+        return;
+    }
+    directory->older = descriptors->newest;
+    directory->newer = NULL;
+    *(descriptors->newest != NULL ? &descriptors->newest->newer : &descriptors->oldest) = directory;
+    descriptors->newest = directory;
+    directory->kept = true;
+    descriptors->kept++;
+}
+
+/* Takes a descriptor that nobody uses away from its directory, oldest first. Returns it, or -1 if all are in use. */
+static int evict(struct fo_descriptors *descriptors) {
+    for (struct fo_directory *directory = descriptors->oldest; directory != NULL; directory = directory->newer) {
+        if (directory->fd_users == 0) {
+            int fd = directory->fd;
+            unlist(descriptors, directory);
+            directory->fd = -1;
+            return fd;
+        }
+    }
+    return -1;
+}
+
+/* With the lock held: what to do with a descriptor whose users or children have become fewer.
+ * Returns a descriptor to close, or -1. */
+static int settle(struct fo_descriptors *descriptors, struct fo_directory *directory) {
+    if (directory->fd < 0 || directory->fd_users > 0) {
+        return -1;
+    }
+    if (directory->unopened == 0) {
+        int fd = directory->fd;
+        unlist(descriptors, directory);
+        directory->fd = -1;
+        return fd;
+    }
+    enlist(descriptors, directory);
+    return descriptors->kept > descriptors->limit ? evict(descriptors) : -1;
+}
+
+/* The end of a change under the lock. */
+static void unlock_and_close(struct fo_descriptors *descriptors, int fd) {
+    pthread_mutex_unlock(&descriptors->lock);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+void fo_descriptor_hold(struct fo_scan *scan, struct fo_directory *directory) {
+    pthread_mutex_lock(&scan->descriptors.lock);
+    directory->fd_users++;
+    pthread_mutex_unlock(&scan->descriptors.lock);
+}
+
+void fo_descriptor_release(struct fo_scan *scan, struct fo_directory *directory, int new_children) {
+    pthread_mutex_lock(&scan->descriptors.lock);
+    directory->fd_users--;
+    directory->unopened += new_children;
+    unlock_and_close(&scan->descriptors, settle(&scan->descriptors, directory));
+}
+
+void fo_descriptor_forget_child(struct fo_scan *scan, struct fo_directory *directory) {
+    pthread_mutex_lock(&scan->descriptors.lock);
+    directory->unopened--;
+    unlock_and_close(&scan->descriptors, settle(&scan->descriptors, directory));
+}
+
+/* Uses a descriptor if it is open. Returns it or -1. */
+static int use_open(struct fo_scan *scan, struct fo_directory *directory) {
+    pthread_mutex_lock(&scan->descriptors.lock);
+    int fd = directory->fd;
+    directory->fd_users += fd >= 0;
+    pthread_mutex_unlock(&scan->descriptors.lock);
+    return fd;
+}
+
+/* Gives a directory that was opened its descriptor, with one user; somebody else may have been faster. */
+static int adopt(struct fo_scan *scan, struct fo_directory *directory, int fd) {
+    pthread_mutex_lock(&scan->descriptors.lock);
+    int spare = directory->fd >= 0 ? fd : -1;
+    if (spare < 0) {
+        directory->fd = fd;
+    }
+    directory->fd_users++;
+    fd = directory->fd;
+    unlock_and_close(&scan->descriptors, spare);
+    return fd;
+}
+
+/* Frees a descriptor of this scan. Returns false if all are in use. */
+static bool make_room(struct fo_scan *scan) {
+    struct fo_descriptors *descriptors = &scan->descriptors;
+    pthread_mutex_lock(&descriptors->lock);
+    int fd = evict(descriptors);
+    if (fd >= 0 && descriptors->limit > descriptors->kept) {
+        descriptors->limit = descriptors->kept > 1 ? descriptors->kept : 1;
+    }
+    unlock_and_close(descriptors, fd);
+    return fd >= 0;
+}
+
+/* openat, which closes what is not needed where descriptors have run out, and else waits a little for the other
+ * workers to end what they are at. Returns a descriptor or -errno. */
+static int open_at(struct fo_scan *scan, int dir_fd, const char *name, int flags) {
+    for (int patience = 500;;) {
+        int fd = openat(dir_fd, name, OPEN_FLAGS | flags);
+        if (fd >= 0) {
+            return fd;
+        }
+        if (errno == EINTR) {
+            continue;
+        }
+        if ((errno != EMFILE && errno != ENFILE) || atomic_load(&scan->cancelled)) {
+            return -errno;
+        }
+        int error = errno;
+        fo_concurrency_retreat(scan);
+        if (!make_room(scan)) {
+            if (patience-- == 0) {
+                return -error;
+            }
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        }
+    }
+}
+
+/* Opens a name of several components, one by one. Returns a descriptor or -errno. */
+static int open_components(struct fo_scan *scan, int dir_fd, char *path, int last_flags) {
+    int fd = dir_fd;
+    for (char *name = path, *slash; name != NULL; name = slash == NULL ? NULL : slash + 1) {
+        slash = strchr(name, '/');
+        if (slash != NULL) {
+            *slash = '\0';
+        }
+        int next = open_at(scan, fd, name, slash != NULL ? O_NOFOLLOW : last_flags);
+        if (fd != dir_fd) {
+            close(fd);
+        }
+        if (next < 0) {
+            return next;
+        }
+        fd = next;
+    }
+    return fd;
+}
+
+static int open_from(struct fo_scan *scan, int dir_fd, const struct fo_directory *directory) {
+    int flags = directory->follow ? 0 : O_NOFOLLOW;
+    if (memchr(directory->name, '/', directory->name_length) == NULL) {
+        return open_at(scan, dir_fd, directory->name, flags);
+    }
+    char *path = strdup(directory->name);
+    /* Where links are followed, what an earlier scan entered may lie behind some. */
+    int fd = path == NULL ? -ENOMEM : open_components(scan, dir_fd, path, flags);
+    free(path);
+    return fd;
+}
+
+/* Opens the directories from below `from` (whose descriptor the caller uses) down to `to`, which lie on one path.
+ * Those near the end are kept open, since their other children come next. Returns to's descriptor, used, or -errno;
+ * `from` is released. */
+static int open_chain(struct fo_scan *scan, struct fo_directory *from, struct fo_directory *to) {
+    int32_t length = 0;
+    for (struct fo_directory *each = to; each != from; each = each->parent) {
+        length++;
+    }
+    struct fo_directory **chain = malloc((size_t)length * sizeof *chain);
+    if (chain == NULL) {
+        fo_descriptor_release(scan, from, 0);
+        return -ENOMEM;
+    }
+    for (struct fo_directory *each = to; each != from; each = each->parent) {
+        chain[--length] = each;
+    }
+    int fd = from->fd;
+    struct fo_directory *at = from;
+    while (at != to) {
+        struct fo_directory *next = chain[length++];
+        fd = open_from(scan, fd, next);
+        if (fd >= 0) {
+            fd = adopt(scan, next, fd);
+        }
+        fo_descriptor_release(scan, at, 0);
+        if (fd < 0) {
+            break;
+        }
+        at = next;
+    }
+    free(chain);
+    return fd;
+}
+
+/* Uses a directory's descriptor, opening it again if it was closed. Returns it or -errno. */
+static int use(struct fo_scan *scan, struct fo_directory *directory) {
+    struct fo_directory *open = directory;
+    int fd;
+    while ((fd = use_open(scan, open)) < 0) {
+        open = open->parent; /* the root's is never closed */
+    }
+    return open == directory ? fd : open_chain(scan, open, directory);
+}
+
+/* The child was opened, or could not be: its parent has one user and one unopened child less. */
+static void child_done(struct fo_scan *scan, struct fo_directory *parent, bool used) {
+    pthread_mutex_lock(&scan->descriptors.lock);
+    parent->fd_users -= used;
+    parent->unopened--;
+    unlock_and_close(&scan->descriptors, settle(&scan->descriptors, parent));
+}
+
+int fo_descriptor_open(struct fo_worker *worker, struct fo_directory *directory) {
+    struct fo_scan *scan = worker->scan;
+    struct fo_directory *parent = directory->parent;
+    if (parent == NULL) {
+        fo_descriptor_hold(scan, directory);
+        return 0;
+    }
+    int fd = use(scan, parent);
+    bool used = fd >= 0;
+    if (used) {
+        fd = open_from(scan, fd, directory);
+    }
+    if (fd >= 0) {
+        adopt(scan, directory, fd);
+    }
+    child_done(scan, parent, used);
+    return fd >= 0 ? 0 : fd;
+}

@@ -1,0 +1,285 @@
+/* Reading one directory: opened, read buffer by buffer, its work shared where others are idle. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scan_visit.h"
+
+/* Hands the children found to the frontier. The parent's descriptor has to know of them before. */
+static void publish(struct fo_visit *visit) {
+    struct fo_scan *scan = visit->scan;
+    struct fo_work *work = visit->first, *first = NULL, *last = NULL;
+    int count = 0;
+    while (work != NULL) {
+        struct fo_work *next = work->next;
+        if (((struct fo_directory *)work)->follow) {
+            fo_frontier_defer(scan, work);
+        } else {
+            work->next = NULL;
+            last == NULL ? (void)(first = work) : (void)(last->next = work);
+            last = work;
+            count++;
+        }
+        work = next;
+    }
+    if (first != NULL) {
+        fo_frontier_push(scan, first, last, count);
+    }
+    visit->first = visit->last = NULL;
+    visit->children = 0;
+}
+
+/* The end of the visit: the descriptor is kept for the children, or closed. */
+static void leave(struct fo_visit *visit) {
+    fo_descriptor_release(visit->scan, visit->directory, visit->children);
+    publish(visit);
+    fo_directory_release(visit->directory);
+}
+
+/* Begins a visit to an open directory. Returns false, having left it, if memory is short. */
+static bool arrive(struct fo_visit *visit, struct fo_worker *worker, struct fo_directory *directory) {
+    int64_t length = fo_scan_prefix(worker, directory);
+    *visit = (struct fo_visit){.worker = worker, .scan = worker->scan, .directory = directory, .fd = directory->fd,
+                               .prefix_length = (size_t)length, .index = -1};
+    if (length < 0) {
+        atomic_store(&worker->scan->cancelled, true);
+    }
+    return length >= 0;
+}
+
+/* Whether others wait for work that this worker could share. */
+static bool hungry(const struct fo_visit *visit) {
+    const struct fo_worker *worker = visit->worker;
+    if (worker->inlined) {
+        return fo_scan_now() > worker->deadline_ns;
+    }
+    return atomic_load_explicit(&visit->scan->frontier.idle, memory_order_relaxed) > 0 &&
+           atomic_load_explicit(&visit->scan->frontier.pending, memory_order_relaxed) == 0;
+}
+
+/* Gives records to whoever is free. Returns false if memory is short: then nothing is given. */
+static bool give_records(struct fo_visit *visit, const char *records, size_t size) {
+    struct fo_chunk *chunk = malloc(sizeof *chunk + size);
+    if (chunk == NULL) {
+        return false;
+    }
+    chunk->work.kind = FO_WORK_STAT;
+    chunk->directory = visit->directory;
+    chunk->size = size;
+    memcpy(chunk->records, records, size);
+    atomic_fetch_add(&visit->directory->references, 1);
+    fo_descriptor_hold(visit->scan, visit->directory);
+    fo_frontier_push(visit->scan, &chunk->work, &chunk->work, 1);
+    return true;
+}
+
+/* Where the record in the middle of what is left begins; the end if there is only one. */
+static size_t middle_of(const char *records, size_t from, size_t to) {
+    size_t at = from, middle = from + (to - from) / 2;
+    do {
+        uint16_t length;
+        memcpy(&length, records + at + FO_DENTS_RECLEN, sizeof length);
+        if (length == 0 || length > to - at) {
+            return to;
+        }
+        at += length;
+    } while (at < middle);
+    return at;
+}
+
+/* Does the entries of a buffer of records. With metadata to get, half of what is left goes to whoever is idle. */
+static void do_records(struct fo_visit *visit, const char *records, size_t size) {
+    struct fo_scan *scan = visit->scan;
+    bool shareable = scan->stat_mask != 0;
+    struct fo_dent dent;
+    size_t offset = 0;
+    int result = 0;
+    while (!atomic_load_explicit(&scan->cancelled, memory_order_relaxed) &&
+           (result = fo_dents_parse(records, size, &offset, &dent)) > 0) {
+        fo_visit_entry(visit, &dent);
+        if (shareable && offset < size && hungry(visit)) {
+            size_t middle = visit->worker->inlined ? offset : middle_of(records, offset, size);
+            if (middle < size && give_records(visit, records + middle, size - middle)) {
+                size = middle;
+            }
+        }
+    }
+    if (result < 0) {
+        fo_visit_error(visit, -result, NULL, 0);
+    }
+}
+
+/* Puts the reading of the directory aside, under the children found so far. Returns false if it cannot be. */
+static bool set_aside(struct fo_visit *visit, const struct fo_dents *dents) {
+    struct fo_read *read = malloc(sizeof *read);
+    if (read == NULL) {
+        return false;
+    }
+    *read = (struct fo_read){.work.kind = FO_WORK_READ, .directory = visit->directory, .dents = *dents};
+    atomic_fetch_add(&visit->directory->references, 1);
+    fo_descriptor_hold(visit->scan, visit->directory);
+    atomic_fetch_add(&visit->scan->frontier.set_aside, 1);
+    fo_frontier_push(visit->scan, &read->work, &read->work, 1);
+    return true;
+}
+
+/* Whether to put the reading aside after a buffer: too much is pending, somebody else could read on, or the
+ * consumer's own thread has worked for long enough. */
+static bool better_later(const struct fo_visit *visit) {
+    struct fo_scan *scan = visit->scan;
+    if (visit->worker->inlined) {
+        return fo_scan_now() > visit->worker->deadline_ns;
+    }
+    if (atomic_load_explicit(&scan->frontier.set_aside, memory_order_relaxed) >= scan->descriptors.limit / 2) {
+        return false;
+    }
+    return visit->children > 0 &&
+           atomic_load_explicit(&scan->frontier.pending, memory_order_relaxed) > FO_SCAN_PENDING;
+}
+
+/* Reads the directory to its end, or until it is put aside. The reader is ended, or lives on in the frontier. */
+static void read_on(struct fo_visit *visit, struct fo_dents *dents) {
+    struct fo_worker *worker = visit->worker;
+    struct fo_scan *scan = visit->scan;
+    int result;
+    dents->buffer = worker->records;
+    while ((result = fo_dents_refill(dents)) > 0) {
+        bool shared = scan->stat_mask != 0 && hungry(visit) && !worker->inlined && set_aside(visit, dents);
+        do_records(visit, dents->buffer, dents->filled);
+        fo_worker_pulse(worker);
+        if (shared) {
+            return;
+        }
+        if (atomic_load_explicit(&scan->cancelled, memory_order_relaxed)) {
+            break;
+        }
+        if (better_later(visit) && set_aside(visit, dents)) {
+            return;
+        }
+    }
+    if (result < 0) {
+        fo_visit_error(visit, -result, NULL, 0);
+    }
+    fo_dents_stop(dents);
+    atomic_fetch_add_explicit(&scan->directories, 1, memory_order_relaxed);
+}
+
+/* Whether a directory, now open, may be read: another file system, or a place already seen, may not. */
+static bool admissible(struct fo_visit *visit) {
+    struct fo_scan *scan = visit->scan;
+    struct fo_directory *directory = visit->directory;
+    uint32_t flags = scan->options.flags;
+    struct fo_stat stat;
+    if (!(flags & (FO_SCAN_SAME_FILESYSTEM | FO_SCAN_FOLLOW_SYMLINKS))) {
+        return true;
+    }
+    int result = fo_stat_at(directory->fd, "", AT_EMPTY_PATH, FO_STAT_INO, &stat);
+    if (result < 0) {
+        fo_visit_error(visit, -result, NULL, 0);
+        return false;
+    }
+    if (directory->parent != NULL && (flags & FO_SCAN_SAME_FILESYSTEM) && stat.dev != scan->top->dev) {
+        return false;
+    }
+    directory->dev = stat.dev;
+    directory->ino = stat.ino;
+    if (!(flags & FO_SCAN_FOLLOW_SYMLINKS)) {
+        return true;
+    }
+    result = fo_visited_add(&scan->visited, stat.dev, stat.ino);
+    if (result <= 0) {
+        fo_visit_error(visit, result == 0 ? ELOOP : -result, NULL, 0);
+    }
+    return result > 0;
+}
+
+/* Makes the directory's own context of what is ignored. Returns false if it is not to be read. */
+static bool enter_ignore(struct fo_visit *visit) {
+    struct fo_scan *scan = visit->scan;
+    struct fo_directory *directory = visit->directory;
+    if (scan->options.ignore == NULL) {
+        return true;
+    }
+    if (directory->parent == NULL) {
+        directory->ignore = fo_ignore_hold(scan->options.ignore);
+        return true;
+    }
+    const char *path = visit->worker->prefix + scan->prefix_length;
+    size_t length = visit->prefix_length - scan->prefix_length - 1;
+    struct fo_ignore *parent = directory->parent->ignore;
+    parent = parent != NULL ? parent : scan->options.ignore;
+    int result = fo_ignore_enter(parent, directory->fd, path, length, FO_IGNORE_HAS_FILE | FO_IGNORE_HAS_GIT,
+                                 &directory->ignore);
+    if (result < 0) {
+        fo_visit_error(visit, -result, NULL, 0);
+        directory->ignore = fo_ignore_hold(parent);
+    }
+    return result != FO_IGNORE_NESTED;
+}
+
+static void do_directory(struct fo_worker *worker, struct fo_directory *directory) {
+    struct fo_visit visit;
+    int result = fo_descriptor_open(worker, directory);
+    if (!arrive(&visit, worker, directory) || result < 0) {
+        if (result < 0) {
+            fo_visit_error(&visit, -result, NULL, 0);
+            fo_directory_release(directory);
+        } else {
+            leave(&visit);
+        }
+        return;
+    }
+    if (admissible(&visit) && enter_ignore(&visit)) {
+        struct fo_dents dents;
+        result = fo_dents_start(&dents, visit.fd, worker->records, FO_DENTS_BUFFER);
+        if (result < 0) {
+            fo_visit_error(&visit, -result, NULL, 0);
+        } else {
+            read_on(&visit, &dents);
+        }
+    }
+    leave(&visit);
+}
+
+static void do_read(struct fo_worker *worker, struct fo_read *read) {
+    struct fo_visit visit;
+    atomic_fetch_sub(&worker->scan->frontier.set_aside, 1);
+    if (arrive(&visit, worker, read->directory)) {
+        read_on(&visit, &read->dents);
+    }
+    leave(&visit);
+    free(read);
+}
+
+static void do_chunk(struct fo_worker *worker, struct fo_chunk *chunk) {
+    struct fo_visit visit;
+    if (arrive(&visit, worker, chunk->directory)) {
+        do_records(&visit, chunk->records, chunk->size);
+    }
+    leave(&visit);
+    free(chunk);
+}
+
+static void look_busy(struct fo_worker *worker, struct fo_directory *directory) {
+    pthread_mutex_lock(&worker->lock);
+    worker->directory = directory;
+    pthread_mutex_unlock(&worker->lock);
+}
+
+void fo_scan_work(struct fo_worker *worker, struct fo_work *work) {
+    struct fo_directory *directory = work->kind == FO_WORK_DIRECTORY ? (struct fo_directory *)work
+                                     : work->kind == FO_WORK_READ    ? ((struct fo_read *)work)->directory
+                                                                     : ((struct fo_chunk *)work)->directory;
+    atomic_fetch_add_explicit(&directory->references, 1, memory_order_relaxed);
+    look_busy(worker, directory);
+    if (work->kind == FO_WORK_DIRECTORY) {
+        do_directory(worker, directory);
+    } else if (work->kind == FO_WORK_READ) {
+        do_read(worker, (struct fo_read *)work);
+    } else {
+        do_chunk(worker, (struct fo_chunk *)work);
+    }
+    look_busy(worker, NULL);
+    fo_directory_release(directory);
+}

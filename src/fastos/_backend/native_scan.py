@@ -1,0 +1,288 @@
+"""Scanning by the compiled core: batches come as columns and are turned into objects in bulk."""
+
+import errno
+import sys
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from fastos._backend.native import ffi, lib
+from fastos._errors import check, error_from_errno
+
+if TYPE_CHECKING:
+    from fastos._scan_options import Options
+
+# How long to wait in C before Python gets a chance to handle a signal.
+_TICK_MS = 50
+
+# field -> (bit of its column, memoryview format)
+_COLUMNS: dict[str, tuple[int, str]] = {
+    "size": (lib.FO_STAT_SIZE, "q"),
+    "blocks": (lib.FO_STAT_BLOCKS, "q"),
+    "mode": (lib.FO_STAT_MODE, "I"),
+    "uid": (lib.FO_STAT_UID, "I"),
+    "gid": (lib.FO_STAT_GID, "I"),
+    "nlink": (lib.FO_STAT_NLINK, "I"),
+    "ino": (lib.FO_STAT_INO, "Q"),
+    "dev": (lib.FO_STAT_DEV, "Q"),
+    "atime_ns": (lib.FO_STAT_ATIME, "q"),
+    "mtime_ns": (lib.FO_STAT_MTIME, "q"),
+    "ctime_ns": (lib.FO_STAT_CTIME, "q"),
+    "btime_ns": (lib.FO_STAT_BTIME, "q"),
+}
+_INDEX = {name: (bit.bit_length() - 1, code, 4 if code == "I" else 8) for name, (bit, code) in _COLUMNS.items()}
+
+# The values of <fcntl.h>; the os module does not tell.
+_AT_FDCWD = -2 if sys.platform == "darwin" else -100
+_ECHILD = errno.ECHILD
+_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+
+
+def _mask(fields: tuple[str, ...]) -> int:
+    mask = 0
+    for name in fields:
+        if name != "type":
+            mask |= _COLUMNS[name][0]
+    return mask
+
+
+class Rows:
+    """One batch of the core, held until it is released."""
+
+    __slots__ = ("_pointer", "_text", "_views", "count", "error_count")
+
+    def __init__(self, pointer: Any, text: bool) -> None:
+        self._pointer = pointer
+        self._text = text
+        self._views: list[memoryview] = []
+        self.count: int = pointer.count
+        self.error_count: int = pointer.error_count
+
+    def _struct(self) -> Any:
+        if self._pointer is None:
+            raise ValueError("the batch was released")
+        return self._pointer
+
+    def paths(self) -> "list[str] | list[bytes]":
+        batch = self._struct()
+        if batch.count == 0:
+            return []
+        if batch.name_offsets == ffi.NULL:
+            return _split(ffi.buffer(batch.names, batch.names_size - 1), self._text)
+        out, size = ffi.new("char **"), ffi.new("int64_t *")
+        check(lib.fo_batch_paths(batch, out, size))
+        try:
+            return _split(ffi.buffer(out[0], size[0] - 1), self._text)
+        finally:
+            lib.fo_batch_free_paths(out[0])
+
+    def names(self) -> "list[str] | list[bytes]":
+        batch = self._struct()
+        if batch.name_offsets == ffi.NULL:
+            slash = "/" if self._text else b"/"
+            return [path[path.rfind(slash) + 1 :] for path in self.paths()]  # type: ignore[arg-type]
+        offsets = ffi.unpack(batch.name_offsets, batch.count + 1)
+        data = bytes(ffi.buffer(batch.names, batch.names_size))
+        found = [data[start:end] for start, end in pairwise(offsets)]
+        return [name.decode(_ENCODING, _ERRORS) for name in found] if self._text else found
+
+    def types(self) -> bytes:
+        batch = self._struct()
+        return ffi.unpack(ffi.cast("char *", batch.type), batch.count)  # type: ignore[no-any-return]
+
+    def errors(self) -> "list[tuple[int, str | bytes]]":
+        """(errno, path) of the errors in the batch."""
+        batch = self._struct()
+        if batch.error_count == 0:
+            return []
+        numbers = ffi.unpack(batch.error_numbers, batch.error_count)
+        names = _split(ffi.buffer(batch.error_paths, batch.error_paths_size - 1), self._text)
+        return list(zip(numbers, names, strict=True))
+
+    def column(self, name: str) -> memoryview:
+        index, code, width = _INDEX[name]
+        batch = self._struct()
+        return self._view(batch.columns[index], batch.count * width, code)
+
+    def values(self, name: str) -> list[int]:
+        """A column as a list, copied."""
+        index, code, width = _INDEX[name]
+        batch = self._pointer
+        return memoryview(ffi.buffer(batch.columns[index], batch.count * width)).cast(code).tolist()
+
+    def arrow(self, name: str) -> memoryview:
+        """One of the buffers of the names layout, zero-copy."""
+        batch = self._struct()
+        sizes = {
+            "names": (batch.names, batch.names_size, "B"),
+            "name_offsets": (batch.name_offsets, 4 * (batch.count + 1), "i"),
+            "directory": (batch.directory, 4 * batch.count, "i"),
+            "directories": (batch.directories, batch.directories_size, "B"),
+            "directory_offsets": (batch.directory_offsets, 4 * (batch.directory_count + 1), "i"),
+            "directory_depths": (batch.directory_depths, 4 * batch.directory_count, "i"),
+            "type": (batch.type, batch.count, "B"),
+        }
+        return self._view(*sizes[name])
+
+    def _view(self, address: Any, size: int, code: str) -> memoryview:
+        view = memoryview(ffi.buffer(address, size)).cast(code)
+        self._views.append(view)
+        return view
+
+    def release(self) -> None:
+        """Gives the memory back; raises BufferError while somebody holds a view of a view."""
+        if self._pointer is not None:
+            for view in self._views:
+                view.release()
+            self._views.clear()
+            lib.fo_batch_release(self._pointer)
+            self._pointer = None
+
+    def __del__(self) -> None:
+        # Views that are still alive keep the memory: it is then left to the process's end rather than pulled away.
+        try:
+            self.release()
+        except BufferError:
+            pass
+
+
+def _split(buffer: Any, text: bool) -> "list[str] | list[bytes]":
+    if text:
+        return str(buffer, _ENCODING, _ERRORS).split("\0")
+    return bytes(buffer).split(b"\0")
+
+
+class Engine:
+    """A scan of the core."""
+
+    def __init__(self, options: "Options") -> None:
+        self._text = options.text
+        self._handle: Any = None
+        self._inside = self._closing = False
+        raw = ffi.new("struct fo_scan_options *")
+        keep: list[Any] = [ffi.from_buffer(options.root + b"\0")]
+        raw.root = keep[0]
+        raw.dir_fd = _AT_FDCWD if options.dir_fd is None else options.dir_fd
+        raw.flags = (
+            (lib.FO_SCAN_FOLLOW_SYMLINKS if options.follow_symlinks else 0)
+            | (lib.FO_SCAN_SAME_FILESYSTEM if options.same_filesystem else 0)
+            | (lib.FO_SCAN_SORT | lib.FO_SCAN_PATHS if options.sort else 0)
+            | (lib.FO_SCAN_PATHS if options.paths else 0)
+        )
+        raw.fields = _mask(options.fields)
+        raw.min_depth = options.min_depth
+        raw.max_depth = -1 if options.max_depth is None else options.max_depth
+        raw.threads = options.threads or 0
+        raw.max_entries = options.max_entries or 0
+        raw.max_nanoseconds = options.max_nanoseconds or 0
+        if options.frontier is not None:
+            keep += _give_frontier(raw, options)
+        owned = _give_owned(raw, options)
+        out = ffi.new("struct fo_scan **")
+        result: int = lib.fo_scan_open(raw, out)
+        if result < 0:
+            for free, pointer in owned:
+                free(pointer)
+            raise error_from_errno(-result)
+        self._handle = out[0]
+        self._out = ffi.new("struct fo_batch **")
+
+    def next(self) -> "Rows | bool | None":
+        """The next batch; None at the end, False when a wait of some milliseconds was in vain."""
+        if self._handle is None:
+            return None
+        self._inside = True
+        try:
+            result: int = lib.fo_scan_next(self._handle, _TICK_MS, self._out)
+        finally:
+            self._inside = False
+        if result == 1:
+            rows = Rows(self._out[0], self._text)
+            if self._closing:
+                rows.release()
+                self._drop()
+                return None
+            return rows
+        if self._closing:
+            self._drop()
+            return None
+        if result == 0:
+            return False
+        if result == 2:
+            return None
+        raise _failure(result)
+
+    def stats(self) -> "tuple[int, int, int, int, tuple[str | bytes, ...], int]":
+        """entries, directories, errors, threads_peak, stalled, elapsed_ns."""
+        raw = ffi.new("struct fo_scan_stats *")
+        result: int = lib.fo_scan_stats(self._handle, raw)
+        if result < 0:
+            raise _failure(result)
+        stalled: tuple[str | bytes, ...] = ()
+        if raw.stalled:
+            buffer = ffi.new("char[]", 65536)
+            size = lib.fo_scan_stalled(self._handle, buffer, 65536)
+            if size > 0:
+                stalled = tuple(_split(ffi.buffer(buffer, size - 1), self._text))
+        return raw.entries, raw.directories, raw.errors, raw.threads_peak, stalled, raw.elapsed_ns
+
+    def frontier(self) -> tuple[bytes, ...]:
+        """The directories below the root that the budget left unread."""
+        size = check(lib.fo_scan_frontier(self._handle, ffi.NULL, 0))
+        if size == 0:
+            return ()
+        buffer = ffi.new("char[]", size)
+        check(lib.fo_scan_frontier(self._handle, buffer, size))
+        return tuple(bytes(ffi.buffer(buffer, size - 1)).split(b"\0"))
+
+    def visited(self) -> bytes:
+        """What a scan that follows symbolic links has entered."""
+        count = lib.fo_scan_visited(self._handle, ffi.NULL, -1)
+        buffer = ffi.new("uint64_t[]", 2 * count)
+        lib.fo_scan_visited(self._handle, buffer, count)
+        return bytes(ffi.buffer(buffer))
+
+    def _drop(self) -> None:
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            lib.fo_scan_close(handle)
+
+    def close(self) -> None:
+        """Ends the scan. Another thread may be inside next(): then it is told to end, and drops the scan."""
+        if self._inside:
+            self._closing = True
+            lib.fo_scan_cancel(self._handle)
+        else:
+            self._drop()
+
+    def __del__(self) -> None:
+        self._drop()
+
+
+def _failure(result: int) -> Exception:
+    if result == -_ECHILD:
+        return RuntimeError("this scan belongs to the process that this one was forked from")
+    return error_from_errno(-result)
+
+
+def _give_frontier(raw: Any, options: "Options") -> list[Any]:
+    """Points the options at a frontier; returns what has to live as long."""
+    assert options.frontier is not None
+    blob = b"".join(path + b"\0" for path in options.frontier)
+    keep = [ffi.from_buffer(blob + b"\0")]
+    raw.frontier, raw.frontier_size = keep[0], len(blob)
+    if options.visited:
+        keep.append(ffi.from_buffer("uint64_t[]", options.visited))
+        raw.visited, raw.visited_count = keep[1], len(options.visited) // 16
+    return keep
+
+
+def _give_owned(raw: Any, options: "Options") -> list[tuple[Any, Any]]:
+    """Makes what the scan will own: (the function that frees it, the pointer)."""
+    owned: list[tuple[Any, Any]] = []
+    for name, code in (("where", options.where_code), ("prune", options.prune_code)):
+        if code is not None:
+            out = ffi.new("struct fo_predicate **")
+            check(lib.fo_predicate_new(code, len(code), out))
+            setattr(raw, name, out[0])
+            owned.append((lib.fo_predicate_free, out[0]))
+    return owned
