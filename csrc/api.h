@@ -22,7 +22,7 @@
  *   scan_path.c     a directory's path from its ancestors
  *   scan_sort.c     sort=True
  *   frontier.c      what is still to be read
- *   descriptors.c   opening directories from their parents, with few or many descriptors
+ *   descent.c       opening directories from their parents, with few or many descriptors
  *   concurrency.c   how many threads: computing or waiting?
  *   visited.c       the directories entered, where symbolic links are followed
  *   queue.c         the bounded queue of batches, and their pool

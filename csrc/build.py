@@ -52,6 +52,7 @@ def builder() -> cffi.FFI:
         "fastos._native",
         '#include "api.h"',
         sources=relative(sorted(CSRC.glob("*.c"))),
+        include_dirs=[os.path.relpath(CSRC, ROOT)],
         depends=relative(sorted(CSRC.glob("*.h")) + headers),
         # The same definition as pyconfig.h's, for the files that do not include it.
         extra_compile_args=[

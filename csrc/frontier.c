@@ -202,7 +202,7 @@ static void discard(struct fo_scan *scan, struct fo_work *work) {
     if (work->kind == FO_WORK_DIRECTORY) {
         directory = (struct fo_directory *)work;
         if (directory->parent != NULL) {
-            fo_descriptor_forget_child(scan, directory->parent);
+            fo_descent_forget_child(scan, directory->parent);
         }
         fo_directory_release(directory);
         return;
@@ -213,7 +213,7 @@ static void discard(struct fo_scan *scan, struct fo_work *work) {
     } else {
         directory = ((struct fo_chunk *)work)->directory;
     }
-    fo_descriptor_release(scan, directory, 0);
+    fo_descent_release(scan, directory, 0);
     fo_directory_release(directory);
     free(work);
 }

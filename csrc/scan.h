@@ -186,20 +186,20 @@ struct fo_work *fo_frontier_take(struct fo_worker *worker);
 /* Frees all work that is left. */
 void fo_frontier_clear(struct fo_scan *scan);
 
-/* -- descriptors.c ------------------------------------------------------------------------------------------- */
+/* -- descent.c ----------------------------------------------------------------------------------------------- */
 
 /* Opens a directory from its parent's descriptor. Afterwards directory->fd is open and has one user.
  * Returns 0 or -errno. The parent counts one unopened child less either way. */
-int fo_descriptor_open(struct fo_worker *worker, struct fo_directory *directory);
+int fo_descent_open(struct fo_worker *worker, struct fo_directory *directory);
 
 /* One user of directory->fd more. The caller is a user itself. */
-void fo_descriptor_hold(struct fo_scan *scan, struct fo_directory *directory);
+void fo_descent_hold(struct fo_scan *scan, struct fo_directory *directory);
 
 /* One user of directory->fd less; new_children more have to be opened through it. It is kept or closed accordingly. */
-void fo_descriptor_release(struct fo_scan *scan, struct fo_directory *directory, int new_children);
+void fo_descent_release(struct fo_scan *scan, struct fo_directory *directory, int new_children);
 
 /* Children that will not be opened after all. */
-void fo_descriptor_forget_child(struct fo_scan *scan, struct fo_directory *directory);
+void fo_descent_forget_child(struct fo_scan *scan, struct fo_directory *directory);
 
 /* -- scan_directory.c ---------------------------------------------------------------------------------------- */
 

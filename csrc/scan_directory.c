@@ -32,7 +32,7 @@ static void publish(struct fo_visit *visit) {
 
 /* The end of the visit: the descriptor is kept for the children, or closed. */
 static void leave(struct fo_visit *visit) {
-    fo_descriptor_release(visit->scan, visit->directory, visit->children);
+    fo_descent_release(visit->scan, visit->directory, visit->children);
     publish(visit);
     fo_directory_release(visit->directory);
 }
@@ -69,7 +69,7 @@ static bool give_records(struct fo_visit *visit, const char *records, size_t siz
     chunk->size = size;
     memcpy(chunk->records, records, size);
     atomic_fetch_add(&visit->directory->references, 1);
-    fo_descriptor_hold(visit->scan, visit->directory);
+    fo_descent_hold(visit->scan, visit->directory);
     fo_frontier_push(visit->scan, &chunk->work, &chunk->work, 1);
     return true;
 }
@@ -118,7 +118,7 @@ static bool set_aside(struct fo_visit *visit, const struct fo_dents *dents) {
     }
     *read = (struct fo_read){.work.kind = FO_WORK_READ, .directory = visit->directory, .dents = *dents};
     atomic_fetch_add(&visit->directory->references, 1);
-    fo_descriptor_hold(visit->scan, visit->directory);
+    fo_descent_hold(visit->scan, visit->directory);
     atomic_fetch_add(&visit->scan->frontier.set_aside, 1);
     fo_frontier_push(visit->scan, &read->work, &read->work, 1);
     return true;
@@ -220,7 +220,7 @@ static bool enter_ignore(struct fo_visit *visit) {
 
 static void do_directory(struct fo_worker *worker, struct fo_directory *directory) {
     struct fo_visit visit;
-    int result = fo_descriptor_open(worker, directory);
+    int result = fo_descent_open(worker, directory);
     if (!arrive(&visit, worker, directory) || result < 0) {
         if (result < 0) {
             fo_visit_error(&visit, -result, NULL, 0);

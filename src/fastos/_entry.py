@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 from fastos._scan_options import FIELDS
 
 try:
-    from _collections import _tuplegetter as _column  # what namedtuple uses: the quickest attribute there is
+    # What namedtuple uses: the quickest attribute there is.
+    from _collections import _tuplegetter as _column  # type: ignore[import-not-found,unused-ignore]
 except ImportError:  # another interpreter
 
     def _column(index: int, doc: str) -> Any:

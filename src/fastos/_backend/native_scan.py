@@ -62,7 +62,7 @@ class Rows:
             raise ValueError("the batch was released")
         return self._pointer
 
-    def paths(self) -> "list[str] | list[bytes]":
+    def paths(self) -> list[Any]:
         batch = self._struct()
         if batch.count == 0:
             return []
@@ -75,26 +75,26 @@ class Rows:
         finally:
             lib.fo_batch_free_paths(out[0])
 
-    def names(self) -> "list[str] | list[bytes]":
+    def names(self) -> list[Any]:
         batch = self._struct()
         if batch.name_offsets == ffi.NULL:
             slash = "/" if self._text else b"/"
-            return [path[path.rfind(slash) + 1 :] for path in self.paths()]  # type: ignore[arg-type]
-        offsets = ffi.unpack(batch.name_offsets, batch.count + 1)
+            return [path[path.rfind(slash) + 1 :] for path in self.paths()]
+        offsets: Any = ffi.unpack(batch.name_offsets, batch.count + 1)
         data = bytes(ffi.buffer(batch.names, batch.names_size))
         found = [data[start:end] for start, end in pairwise(offsets)]
         return [name.decode(_ENCODING, _ERRORS) for name in found] if self._text else found
 
     def types(self) -> bytes:
         batch = self._struct()
-        return ffi.unpack(ffi.cast("char *", batch.type), batch.count)  # type: ignore[no-any-return]
+        return bytes(ffi.buffer(batch.type, batch.count))
 
     def errors(self) -> "list[tuple[int, str | bytes]]":
         """(errno, path) of the errors in the batch."""
         batch = self._struct()
         if batch.error_count == 0:
             return []
-        numbers = ffi.unpack(batch.error_numbers, batch.error_count)
+        numbers: Any = ffi.unpack(batch.error_numbers, batch.error_count)
         names = _split(ffi.buffer(batch.error_paths, batch.error_paths_size - 1), self._text)
         return list(zip(numbers, names, strict=True))
 
@@ -107,7 +107,8 @@ class Rows:
         """A column as a list, copied."""
         index, code, width = _INDEX[name]
         batch = self._pointer
-        return memoryview(ffi.buffer(batch.columns[index], batch.count * width)).cast(code).tolist()
+        found: list[int] = _memory(batch.columns[index], batch.count * width, code).tolist()
+        return found
 
     def arrow(self, name: str) -> memoryview:
         """One of the buffers of the names layout, zero-copy."""
@@ -124,7 +125,7 @@ class Rows:
         return self._view(*sizes[name])
 
     def _view(self, address: Any, size: int, code: str) -> memoryview:
-        view = memoryview(ffi.buffer(address, size)).cast(code)
+        view: memoryview = _memory(address, size, code)
         self._views.append(view)
         return view
 
@@ -145,7 +146,11 @@ class Rows:
             pass
 
 
-def _split(buffer: Any, text: bool) -> "list[str] | list[bytes]":
+def _memory(address: Any, size: int, code: Any) -> Any:
+    return memoryview(ffi.buffer(address, size)).cast(code)
+
+
+def _split(buffer: Any, text: bool) -> list[Any]:
     if text:
         return str(buffer, _ENCODING, _ERRORS).split("\0")
     return bytes(buffer).split(b"\0")
@@ -158,7 +163,7 @@ class Engine:
         self._text = options.text
         self._handle: Any = None
         self._inside = self._closing = False
-        raw = ffi.new("struct fo_scan_options *")
+        raw: Any = ffi.new("struct fo_scan_options *")
         keep: list[Any] = [ffi.from_buffer(options.root + b"\0")]
         raw.root = keep[0]
         raw.dir_fd = _AT_FDCWD if options.dir_fd is None else options.dir_fd
@@ -213,7 +218,7 @@ class Engine:
 
     def stats(self) -> "tuple[int, int, int, int, tuple[str | bytes, ...], int]":
         """entries, directories, errors, threads_peak, stalled, elapsed_ns."""
-        raw = ffi.new("struct fo_scan_stats *")
+        raw: Any = ffi.new("struct fo_scan_stats *")
         result: int = lib.fo_scan_stats(self._handle, raw)
         if result < 0:
             raise _failure(result)

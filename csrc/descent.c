@@ -73,20 +73,20 @@ static void unlock_and_close(struct fo_descriptors *descriptors, int fd) {
     }
 }
 
-void fo_descriptor_hold(struct fo_scan *scan, struct fo_directory *directory) {
+void fo_descent_hold(struct fo_scan *scan, struct fo_directory *directory) {
     pthread_mutex_lock(&scan->descriptors.lock);
     directory->fd_users++;
     pthread_mutex_unlock(&scan->descriptors.lock);
 }
 
-void fo_descriptor_release(struct fo_scan *scan, struct fo_directory *directory, int new_children) {
+void fo_descent_release(struct fo_scan *scan, struct fo_directory *directory, int new_children) {
     pthread_mutex_lock(&scan->descriptors.lock);
     directory->fd_users--;
     directory->unopened += new_children;
     unlock_and_close(&scan->descriptors, settle(&scan->descriptors, directory));
 }
 
-void fo_descriptor_forget_child(struct fo_scan *scan, struct fo_directory *directory) {
+void fo_descent_forget_child(struct fo_scan *scan, struct fo_directory *directory) {
     pthread_mutex_lock(&scan->descriptors.lock);
     directory->unopened--;
     unlock_and_close(&scan->descriptors, settle(&scan->descriptors, directory));
@@ -193,7 +193,7 @@ static int open_chain(struct fo_scan *scan, struct fo_directory *from, struct fo
     }
     struct fo_directory **chain = malloc((size_t)length * sizeof *chain);
     if (chain == NULL) {
-        fo_descriptor_release(scan, from, 0);
+        fo_descent_release(scan, from, 0);
         return -ENOMEM;
     }
     for (struct fo_directory *each = to; each != from; each = each->parent) {
@@ -207,7 +207,7 @@ static int open_chain(struct fo_scan *scan, struct fo_directory *from, struct fo
         if (fd >= 0) {
             fd = adopt(scan, next, fd);
         }
-        fo_descriptor_release(scan, at, 0);
+        fo_descent_release(scan, at, 0);
         if (fd < 0) {
             break;
         }
@@ -235,11 +235,11 @@ static void child_done(struct fo_scan *scan, struct fo_directory *parent, bool u
     unlock_and_close(&scan->descriptors, settle(&scan->descriptors, parent));
 }
 
-int fo_descriptor_open(struct fo_worker *worker, struct fo_directory *directory) {
+int fo_descent_open(struct fo_worker *worker, struct fo_directory *directory) {
     struct fo_scan *scan = worker->scan;
     struct fo_directory *parent = directory->parent;
     if (parent == NULL) {
-        fo_descriptor_hold(scan, directory);
+        fo_descent_hold(scan, directory);
         return 0;
     }
     int fd = use(scan, parent);
