@@ -58,6 +58,10 @@
  *   signal.c        kill, killpg
  *   child.c         waitpid, wait4
  *   execute.c       exec in this process, system(3)
+ *   walk.c          the stack of directories to visit, what was read ahead, what is still true of it
+ *   walk_pool.c     the process's read-ahead threads
+ *   walk_read.c     one directory: its names, its links, its stamp
+ *   walk_clock.c    whose clock stamps a file system, and so whether its times can be trusted
  */
 #ifndef FASTOS_API_H
 #define FASTOS_API_H
@@ -84,5 +88,6 @@
 #include "api/signal.h"
 #include "api/child.h"
 #include "api/execute.h"
+#include "api/walk.h"
 
 #endif

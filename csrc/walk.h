@@ -1,0 +1,162 @@
+/* What the files of the walk share: walk_read.c (one directory), walk_pool.c (threads), walk.c (the stack). */
+#ifndef FASTOS_WALK_H
+#define FASTOS_WALK_H
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "api.h"
+
+#ifdef AT_NO_AUTOMOUNT
+#define FO_AT_NO_AUTOMOUNT AT_NO_AUTOMOUNT
+#else
+#define FO_AT_NO_AUTOMOUNT 0
+#endif
+
+/* -- one directory (walk_read.c) ------------------------------------------------------------------------------- */
+
+/* What has to be the same for a directory to hold the same names. */
+struct fo_stamp {
+    uint64_t dev, ino;
+    int64_t mtime_ns, ctime_ns;
+};
+
+/* A symbolic link among the names: whether it counts as a directory is found out when the directory is used. Until
+ * then it stands among the files; after that those that lead to directories stand among the directories, and the
+ * listing's links are these. */
+struct fo_walk_link {
+    uint32_t offset;      /* of its name among the files, then among the directories */
+    uint32_t dirs_before; /* how many bytes of directory names stood before it */
+};
+
+/* A directory as it was read. */
+struct fo_listing {
+    struct fo_stamp stamp;
+    int error;   /* errno of what went wrong, 0 if it was read to its end */
+    int trusted; /* its times were old enough for an unseen change to be impossible */
+    uid_t user;
+    gid_t group;
+    uint32_t dirs, files, links;
+    size_t dirs_length, files_length;
+    struct fo_walk_link *link;
+    char names[]; /* directories, then the others; each name ended by a NUL */
+};
+
+struct fo_text {
+    char *data;
+    size_t length, capacity;
+};
+
+/* The scratch memory of one thread that reads directories. */
+struct fo_reader {
+    char *buffer;
+    struct fo_text dirs, files, path;
+    uint32_t dir_count, file_count, link_count, link_capacity;
+    struct fo_walk_link *link;
+    uint64_t known_dev;
+    int64_t known_slack;
+};
+
+/* Appends bytes. Returns 0 or -ENOMEM. */
+int fo_text_add(struct fo_text *text, const void *data, size_t length);
+
+/* Frees what a reader holds. */
+void fo_reader_clear(struct fo_reader *reader);
+
+/* Reads the directory at a path. Returns a listing, with .error set where it could not be read; NULL: out of memory. */
+struct fo_listing *fo_reader_read(struct fo_reader *reader, const char *path, int follow);
+
+/* Reads an open directory, links resolved, and rewinds it. As above. */
+struct fo_listing *fo_reader_list(struct fo_reader *reader, int fd);
+
+/* Whose clock stamps the directories of a file system. */
+enum fo_clock {
+    FO_CLOCK_OWN,     /* this machine's */
+    FO_CLOCK_FOREIGN, /* perhaps another's, which may lag */
+    FO_CLOCK_NONE     /* nobody's: the names change and the times do not */
+};
+
+/* Returns that for the file system that fd is on. */
+enum fo_clock fo_walk_clock(int fd);
+
+/* Finds out which of a listing's links lead to directories now. Returns the listing to use instead of the one given;
+ * NULL: out of memory. base is the directory's descriptor with an empty path, or AT_FDCWD with its path. */
+struct fo_listing *fo_reader_resolve(struct fo_reader *reader, struct fo_listing *listing, int base, const char *path);
+
+/* Returns 1 if the directory at path is still the one that was read, and holds the same names. */
+int fo_listing_is_current(const struct fo_listing *listing, const char *path);
+
+/* Returns 1 if path is a symbolic link now. */
+int fo_path_is_link(const char *path);
+
+void fo_listing_free(struct fo_listing *listing);
+
+/* -- the stack and the threads ---------------------------------------------------------------------------------- */
+
+enum fo_node_state {
+    FO_NODE_QUEUED,  /* to be read; in the walk's queue */
+    FO_NODE_READING, /* a thread is at it */
+    FO_NODE_READY,   /* read, not handed out */
+    FO_NODE_TAKEN    /* handed out; no longer on the stack */
+};
+
+struct fo_node {
+    int64_t id;
+    struct fo_node *up, *down;             /* the stack: up is nearer to the top */
+    struct fo_node *queue_up, *queue_down; /* those of the stack that are not read */
+    struct fo_listing *listing;
+    uint8_t state, follow, dropped, is_link;
+    size_t path_length;
+    char path[];
+};
+
+struct fo_walk {
+    /* shared with the pool, under its lock */
+    struct fo_node *top, *queue;
+    struct fo_walk *next; /* in the pool's list of walks that want reading ahead */
+    uint32_t queued, ready;
+    uint32_t distrust; /* how many directories in a row could not be trusted: then nothing is read ahead */
+    size_t ready_bytes;
+    int references, closed, waiting, registered;
+    /* the caller's own */
+    unsigned generation;
+    int flags;
+    int64_t next_id;
+    struct fo_node **table; /* id -> node, open addressing */
+    size_t table_size, table_used;
+    uint32_t ramp;     /* how many directories the caller reads in one call when nobody else has */
+    int64_t read_ns;   /* time spent reading by the caller, until the pool is called in */
+    struct fo_reader reader;
+    struct fo_text names, meta, skipped;
+};
+
+extern pthread_mutex_t fo_pool_lock;
+
+/* Changes in a forked child: a walk of an older generation has no pool and trusts no list. */
+unsigned fo_pool_generation(void);
+
+/* Tells the pool that a walk has work; starts a thread if there is none. The lock is held. */
+void fo_pool_wake(struct fo_walk *walk);
+
+/* Takes a walk out of the pool. The lock is held. */
+void fo_pool_forget(struct fo_walk *walk);
+
+/* Waits at most 50 ms for a thread to finish a directory of this walk. The lock is held. */
+void fo_pool_wait(struct fo_walk *walk);
+
+/* Takes the first unread node for reading; its state becomes READING. NULL if there is none. The lock is held. */
+struct fo_node *fo_walk_claim(struct fo_walk *walk);
+
+/* Puts a read listing in its node, or throws both away if nobody wants them. The lock is held. */
+void fo_walk_settle(struct fo_walk *walk, struct fo_node *node, struct fo_listing *listing);
+
+/* Whether the walk wants more read ahead. The lock is held. */
+int fo_walk_wants(const struct fo_walk *walk);
+
+/* Drops one reference; the last one frees the walk. The lock is held. */
+void fo_walk_release(struct fo_walk *walk);
+
+#endif
