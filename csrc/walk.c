@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     MOST_READY = 512,                      /* directories read ahead and not handed out */
@@ -133,6 +134,7 @@ struct fo_node *fo_walk_claim(struct fo_walk *walk) {
     if (node != NULL) {
         leave_queue(walk, node);
         node->state = FO_NODE_READING;
+        node->user = walk->user;
     }
     return node;
 }
@@ -146,6 +148,7 @@ void fo_walk_settle(struct fo_walk *walk, struct fo_node *node, struct fo_listin
     if (listing == NULL && (listing = calloc(1, sizeof(*listing))) == NULL) {
         abort(); /* not a byte is left, and the walk would wait for this node for ever */
     }
+    listing->user = node->user;
     node->listing = listing;
     node->state = FO_NODE_READY;
     walk->ready++;
@@ -285,6 +288,7 @@ static int read_now(struct fo_walk *walk, struct fo_node *node) {
     if (listing == NULL) {
         return ENOMEM;
     }
+    listing->user = walk->user;
     if (listing->error != 0) {
         return !node->follow && fo_path_is_link(node->path) ? FO_WALK_IS_LINK : listing->error;
     }
@@ -350,6 +354,7 @@ static void call_pool(struct fo_walk *walk, int64_t began) {
 /* Takes the node off the stack once nobody else is at it. Returns 0 or -EAGAIN. */
 static int obtain(struct fo_walk *walk, struct fo_node *node) {
     lock(walk);
+    walk->user = geteuid();
     int result = await(walk, node);
     if (result == 0 && node->state != FO_NODE_TAKEN) {
         leave_stack(walk, node);

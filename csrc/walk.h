@@ -37,8 +37,7 @@ struct fo_listing {
     struct fo_stamp stamp;
     int error;   /* errno of what went wrong, 0 if it was read to its end */
     int trusted; /* its times were old enough for an unseen change to be impossible */
-    uid_t user;
-    gid_t group;
+    uid_t user; /* who the caller was when it was read */
     uint32_t dirs, files, links;
     size_t dirs_length, files_length;
     struct fo_walk_link *link;
@@ -108,6 +107,7 @@ struct fo_node {
     struct fo_node *up, *down;             /* the stack: up is nearer to the top */
     struct fo_node *queue_up, *queue_down; /* those of the stack that are not read */
     struct fo_listing *listing;
+    uid_t user; /* the walk's when the node was claimed */
     uint8_t state, follow, dropped, is_link;
     size_t path_length;
     char path[];
@@ -121,6 +121,7 @@ struct fo_walk {
     uint32_t distrust; /* how many directories in a row could not be trusted: then nothing is read ahead */
     size_t ready_bytes;
     int references, closed, waiting, registered;
+    uid_t user; /* the effective user of the last call */
     /* the caller's own */
     unsigned generation;
     int flags;

@@ -10,6 +10,7 @@
 
 enum {
     MOST_THREADS = 32,
+    MOST_CLAIMED = 8, /* directories one thread takes at a time */
     SLOW_READ_NS = 300 * 1000, /* a read shorter than this never calls in another thread */
     IDLE_NS = 100 * 1000 * 1000,
     WAIT_NS = 50 * 1000 * 1000,
@@ -61,40 +62,69 @@ static int wait_for(pthread_cond_t *condition, int64_t nanoseconds) {
     return pthread_cond_timedwait(condition, &fo_pool_lock, &deadline);
 }
 
-/* The next unread directory of the next walk that wants one; walks are served in turn. */
-static struct fo_node *next_work(struct fo_walk **out) {
-    for (struct fo_walk **link = &walks; *link != NULL; link = &(*link)->next) {
-        struct fo_walk *walk = *link;
-        if (!fo_walk_wants(walk)) {
-            continue;
-        }
-        struct fo_walk **last = link;
-        while (*last != NULL) {
-            last = &(*last)->next;
-        }
-        if (walk->next != NULL) { /* to the end of the list */
-            *last = walk;
-            *link = walk->next;
-            walk->next = NULL;
-        }
-        *out = walk;
-        return fo_walk_claim(walk);
+/* The next walk that wants directories read; walks are served in turn. */
+static struct fo_walk *next_walk(void) {
+    struct fo_walk **link = &walks, *walk;
+    while (*link != NULL && !fo_walk_wants(*link)) {
+        link = &(*link)->next;
     }
-    return NULL;
+    walk = *link;
+    if (walk != NULL && walk->next != NULL) { /* to the end of the list */
+        *link = walk->next;
+        walk->next = NULL;
+        while (*link != NULL) {
+            link = &(*link)->next;
+        }
+        *link = walk;
+    }
+    return walk;
 }
 
 static void start_thread(void);
 
-/* Reads one directory without the lock. */
-static void work_on(struct fo_reader *reader, struct fo_walk *walk, struct fo_node *node) {
+/* One thread, and how it has fared since its processor time was last asked for, which is a system call. */
+struct worker {
+    struct fo_reader reader;
+    int64_t cpu_ns, busy_ns;
+    int slow;
+};
+
+/* Whether the last reading was a wait rather than work. */
+static int has_waited(struct worker *worker, int64_t wall) {
+    worker->busy_ns += wall;
+    worker->slow = wall > SLOW_READ_NS;
+    if (!worker->slow) {
+        return 0;
+    }
+    int64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    int waited = cpu - worker->cpu_ns < worker->busy_ns / 4;
+    worker->cpu_ns = cpu;
+    worker->busy_ns = 0;
+    return waited;
+}
+
+/* Reads a few directories of a walk without the lock: the fewer the less there is to do, one where each takes long. */
+static void work_on(struct worker *worker, struct fo_walk *walk) {
+    struct fo_node *nodes[MOST_CLAIMED];
+    struct fo_listing *listings[MOST_CLAIMED];
+    uint32_t count = 0, most = worker->slow ? 1 : 1 + walk->queued / 8;
+    while (count < most && count < MOST_CLAIMED && (nodes[count] = fo_walk_claim(walk)) != NULL) {
+        count++;
+    }
     walk->references++;
     pthread_mutex_unlock(&fo_pool_lock);
-    int64_t began = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-    struct fo_listing *listing = fo_reader_read(reader, node->path, 0);
-    int64_t wall = clock_ns(CLOCK_MONOTONIC) - began;
-    int waited = wall > SLOW_READ_NS && clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu < wall / 4;
+    int waited = 0;
+    int64_t began = clock_ns(CLOCK_MONOTONIC);
+    for (uint32_t i = 0; i < count; i++) {
+        listings[i] = fo_reader_read(&worker->reader, nodes[i]->path, 0);
+        int64_t now = clock_ns(CLOCK_MONOTONIC);
+        waited = has_waited(worker, now - began);
+        began = now;
+    }
     pthread_mutex_lock(&fo_pool_lock);
-    fo_walk_settle(walk, node, listing);
+    for (uint32_t i = 0; i < count; i++) {
+        fo_walk_settle(walk, nodes[i], listings[i]);
+    }
     if (walk->waiting) {
         pthread_cond_broadcast(&done);
     }
@@ -106,13 +136,12 @@ static void work_on(struct fo_reader *reader, struct fo_walk *walk, struct fo_no
 
 static void *read_ahead(void *unused) {
     (void)unused;
-    struct fo_reader reader = {0};
+    struct worker worker = {.cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID)};
     pthread_mutex_lock(&fo_pool_lock);
     while (walks != NULL) {
-        struct fo_walk *walk = NULL;
-        struct fo_node *node = next_work(&walk);
-        if (node != NULL) {
-            work_on(&reader, walk, node);
+        struct fo_walk *walk = next_walk();
+        if (walk != NULL) {
+            work_on(&worker, walk);
             continue;
         }
         idle++;
@@ -124,7 +153,7 @@ static void *read_ahead(void *unused) {
     }
     threads--;
     pthread_mutex_unlock(&fo_pool_lock);
-    fo_reader_clear(&reader);
+    fo_reader_clear(&worker.reader);
     return NULL;
 }
 

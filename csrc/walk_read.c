@@ -94,7 +94,7 @@ static int is_trusted(struct fo_reader *reader, int fd, const struct stat *statu
 
 int fo_listing_is_current(const struct fo_listing *listing, const char *path) {
     struct stat status;
-    if (!listing->trusted || listing->user != geteuid() || listing->group != getegid() ||
+    if (!listing->trusted || listing->user != geteuid() ||
         fstatat(AT_FDCWD, path, &status, AT_SYMLINK_NOFOLLOW | FO_AT_NO_AUTOMOUNT) != 0) {
         return 0;
     }
@@ -223,8 +223,6 @@ struct fo_listing *fo_reader_read(struct fo_reader *reader, const char *path, in
     if (listing != NULL) {
         listing->stamp = stamp;
         listing->trusted = trusted && result == 0;
-        listing->user = geteuid();
-        listing->group = getegid();
     }
     return listing;
 }
@@ -302,7 +300,6 @@ struct fo_listing *fo_reader_resolve(struct fo_reader *reader, struct fo_listing
         resolved->stamp = listing->stamp;
         resolved->trusted = listing->trusted;
         resolved->user = listing->user;
-        resolved->group = listing->group;
     }
     fo_listing_free(listing);
     return resolved;

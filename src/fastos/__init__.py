@@ -30,6 +30,8 @@ if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from f
     from fastos._scan import Scan as Scan
     from fastos._scan import Stats as Stats
     from fastos._scan import scan as scan
+    from fastos._walk import fwalk as fwalk
+    from fastos._walk import walk as walk
 
 __version__ = "0.1.0"
 
@@ -45,6 +47,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "_batch": ("Batch",),
     "_entry": ("Entry",),
     "_scan": ("Frontier", "Scan", "Stats", "scan"),
+    "_walk": ("fwalk", "walk"),
 }
 _SUBMODULES = ("aio", "os", "owner", "subprocess", "supervise")
 
