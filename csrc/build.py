@@ -54,9 +54,11 @@ def builder() -> cffi.FFI:
         sources=relative(sorted(CSRC.glob("*.c"))),
         include_dirs=[os.path.relpath(CSRC, ROOT)],
         depends=relative(sorted(CSRC.glob("*.h")) + headers),
-        # The same definition as pyconfig.h's, for the files that do not include it.
+        # Ours before the system's of the same name, and only for #include "...".
         extra_compile_args=[
-            "-D_GNU_SOURCE=1",
+            "-iquote",
+            os.path.relpath(CSRC, ROOT),
+            "-D_GNU_SOURCE=1",  # the same definition as pyconfig.h's, for the files that do not include it
             "-std=gnu11",
             "-O2",
             "-fvisibility=hidden",
