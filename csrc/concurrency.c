@@ -13,7 +13,16 @@
 
 #include "scan.h"
 
-enum { PERIOD_NS = 2000000 };
+enum {
+    PERIOD_NS = 2000000,
+    /* Who waits for a file system waits again and again; once or twice may have been for a lock. */
+    LEAST_WAITS = 4
+};
+
+/* What the kernel has counted for this thread. */
+struct usage {
+    int64_t cpu_ns, waits;
+};
 
 static int cores(void) {
 #ifdef __linux__
@@ -37,10 +46,18 @@ void fo_concurrency_start(struct fo_scan *scan) {
     concurrency->target = threads > 0 ? threads : concurrency->cores;
 }
 
-static int64_t thread_cpu(void) {
+static struct usage usage_of_thread(void) {
+#ifdef RUSAGE_THREAD
+    struct rusage raw;
+    getrusage(RUSAGE_THREAD, &raw);
+    int64_t microseconds = (raw.ru_utime.tv_sec + raw.ru_stime.tv_sec) * INT64_C(1000000) + raw.ru_utime.tv_usec +
+                           raw.ru_stime.tv_usec;
+    return (struct usage){microseconds * 1000, raw.ru_nvcsw};
+#else
     struct timespec time;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
+    return (struct usage){time.tv_sec * INT64_C(1000000000) + time.tv_nsec, INT64_MAX / 2};
+#endif
 }
 
 /* How long this thread was ready to run without running, so far; -1 where the kernel does not say. */
@@ -65,7 +82,9 @@ static int64_t run_delay(void) {
 
 void fo_concurrency_begin(struct fo_worker *worker) {
     worker->sampled_ns = fo_scan_now();
-    worker->sampled_cpu_ns = thread_cpu();
+    struct usage usage = usage_of_thread();
+    worker->sampled_cpu_ns = usage.cpu_ns;
+    worker->sampled_waits = usage.waits;
     worker->sampled_delay_ns = run_delay();
     worker->waited_ns = 0;
 }
@@ -74,13 +93,15 @@ void fo_concurrency_begin(struct fo_worker *worker) {
 static void adapt(struct fo_scan *scan, int64_t now) {
     struct fo_concurrency *concurrency = &scan->concurrency;
     int64_t busy = concurrency->busy_ns, blocked = concurrency->blocked_ns;
+    int64_t waits = concurrency->waits;
     if (now - concurrency->changed_ns < PERIOD_NS || busy < PERIOD_NS) {
         return;
     }
-    concurrency->busy_ns = concurrency->blocked_ns = 0;
+    concurrency->busy_ns = concurrency->blocked_ns = concurrency->waits = 0;
     concurrency->changed_ns = now;
     if (blocked * 2 > busy) {
-        if (atomic_load(&scan->frontier.idle) == 0 && concurrency->live >= concurrency->target) {
+        if (waits >= LEAST_WAITS && atomic_load(&scan->frontier.idle) == 0 &&
+            concurrency->live >= concurrency->target) {
             int doubled = concurrency->target * 2;
             concurrency->target = doubled < concurrency->most ? doubled : concurrency->most;
         }
@@ -110,16 +131,19 @@ void fo_concurrency_sample(struct fo_worker *worker, int64_t now) {
     if (worker->inlined || scan->options.threads > 0 || now - worker->sampled_ns < PERIOD_NS) {
         return;
     }
-    int64_t cpu = thread_cpu();
+    struct usage usage = usage_of_thread();
     int64_t busy = now - worker->sampled_ns - worker->waited_ns;
-    int64_t blocked = busy > 0 ? blocked_since(worker, busy, cpu) : 0;
+    int64_t blocked = busy > 0 ? blocked_since(worker, busy, usage.cpu_ns) : 0;
     worker->sampled_ns = now;
-    worker->sampled_cpu_ns = cpu;
-    worker->waited_ns = 0;
+    worker->sampled_cpu_ns = usage.cpu_ns;
+    int64_t waits = usage.waits - worker->sampled_waits - worker->own_waits;
+    worker->sampled_waits = usage.waits;
+    worker->waited_ns = worker->own_waits = 0;
     pthread_mutex_lock(&scan->frontier.lock);
     struct fo_concurrency *concurrency = &scan->concurrency;
     concurrency->busy_ns += busy > 0 ? busy : 0;
     concurrency->blocked_ns += blocked;
+    concurrency->waits += waits > 0 ? waits : 0;
     adapt(scan, now);
     bool wanting = concurrency->live < concurrency->target && !scan->frontier.finished;
     pthread_mutex_unlock(&scan->frontier.lock);

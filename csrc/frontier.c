@@ -149,6 +149,7 @@ static void wait_for_work(struct fo_worker *worker) {
     pthread_cond_wait(&frontier->wake, &frontier->lock);
     atomic_fetch_sub_explicit(&frontier->idle, 1, memory_order_relaxed);
     worker->waited_ns += fo_scan_now() - began;
+    worker->own_waits++;
 }
 
 /* Hands on what the worker has found, before it waits. */

@@ -28,6 +28,7 @@ static void wait_for_room(struct fo_worker *worker) {
     if (began != 0) {
         int64_t now = fo_scan_now();
         worker->waited_ns += now - began;
+        worker->own_waits++;
         atomic_store(&worker->since_ns, now);
     }
 }

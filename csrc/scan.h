@@ -100,7 +100,7 @@ struct fo_visited {
 /* How many workers there should be; guarded by frontier.lock. */
 struct fo_concurrency {
     int cores, target, most, live;
-    int64_t busy_ns, blocked_ns, changed_ns;
+    int64_t busy_ns, blocked_ns, waits, changed_ns;
 };
 
 struct fo_worker {
@@ -115,7 +115,8 @@ struct fo_worker {
     bool inlined;          /* the consumer's own thread, before there are others */
     int slot;              /* in scan.workers, -1 if inlined */
     int64_t deadline_ns;   /* of an inlined worker */
-    int64_t sampled_ns, sampled_cpu_ns, sampled_delay_ns, waited_ns;
+    int64_t sampled_ns, sampled_cpu_ns, sampled_waits, sampled_delay_ns;
+    int64_t waited_ns, own_waits; /* since then, for the queue or for work */
     pthread_mutex_t lock;  /* guards the next two, which others read */
     struct fo_directory *directory;
     atomic_int_least64_t since_ns; /* when it was begun or last gave an entry, 0 if idle */
