@@ -104,19 +104,31 @@ def agree(root: Path) -> set[bytes]:
 TREE = [
     "a", "b", "c.o", "ab", "#c", "!d", "e ", "f\\", "x[y", "-", "]", "é", "A", "foo", "Foo.O", "a.b.o",
     "a b", "*", "foo.c", "zz/a", "zz/b", "zz/c.o", "zz/foo/a", "zz/foo/b.o", "zz/zz/a", "zz/zz/foo/c.o", "foo.d/a",
-    "foo.d/x/b",    "bar/foo/a", "bar/foo/x/a", "bar/b", "afoo/a", "zfoobar/a/b",
+    "foo.d/x/b", "bar/foo/a", "bar/foo/x/a", "bar/b", "afoo/a", "zfoobar/a/b",
 ]  # fmt: skip
 words = st.sampled_from(
-    ["a", "b", "foo", "zz", "bar", "*", "**", "?", "*.o", "foo*", "[ab]", "[!a]", "[^a-f]", "[[:alpha:]]", "[]-]", "[a"]
-    + [
+    [
+        "a",
+        "b",
+        "foo",
+        "zz",
+        "bar",
+        "*",
+        "**",
+        "?",
+        "*.o",
+        "foo*",
+        "[ab]",
+        "[!a]",
+        "[^a-f]",
+        "[[:alpha:]]",
+        "[]-]",
+        "[a",
         "\\",
         "\\#",
         "\\!",
         "#",
         "!",
-        " ",
-        "\\ ",
-        "é",
         "x[[]y",
         "*o",
         "***",
@@ -124,8 +136,23 @@ words = st.sampled_from(
         "[[:bad:]]",
         "[[:x]",
         "**foo",
+        "foo**",
+        "f[o]o",
+        "z**",
+        "-",
+        "\\*",
+        "[\\]]",
+        "[a\\-z]",
+        "[--0]",
+        ".",
+        "A",
+        "F*",
+        "é",
+        " ",
+        "\\ ",
+        "\t",
+        "\r",
     ]
-    + ["foo**", "f[o]o", "z**", "-", "\\*", "[\\]]", "[a\\-z]", "[--0]", ".", "\t", "\r", "A", "F*"]
 )
 segments = st.lists(words, min_size=1, max_size=2).map("".join)
 lines = st.tuples(
@@ -389,3 +416,42 @@ def test_what_is_taken() -> None:
     assert require(["*.o"]) == Ignore(["*.o"])
     with pytest.raises(TypeError, match="list"):
         Ignore("*.o")
+
+
+# -- in a scan
+
+
+def test_scan_lists_what_git_lists(tmp_path: Path) -> None:
+    import fastos
+
+    root = repository(
+        tmp_path / "r", {f"d{a}/e{b}/f{c}.{c % 3}": "" for a in range(5) for b in range(5) for c in range(9)}
+    )
+    git(root, "add", "-f", "d1/e1")
+    write(root, {".gitignore": "*.1\n/d1/\n", "d2/.gitignore": "!*.1\n*.2\n", "d3/e3/.gitignore": "*"})
+    repository(root / "d4" / "inside", {"x": ""})
+    for top in (root, root / "d1", root / "d2" / "e1"):
+        with fastos.scan(os.fsencode(top), ignore="git", where=fastos.field.type != "directory", threads=4) as scan:
+            found = {path[len(os.fsencode(top)) + 1 :] for path in scan.paths()}
+        expected = listed_by_git(top) - {b"d4/inside"}
+        assert found == expected
+
+
+def test_scan_with_patterns(tmp_path: Path) -> None:
+    import fastos
+
+    write(tmp_path, {"a.o": "", "b": "", "x/a.o": "", "x/c": "", "y/d": ""})
+    found = {entry.name for entry in fastos.scan(tmp_path, ignore=["*.o", "/y"])}
+    assert found == {"b", "x", "c"}
+    fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        assert {entry.name for entry in fastos.scan("x", dir_fd=fd, ignore=["*.o"])} == {"c"}
+    finally:
+        os.close(fd)
+
+
+def test_scan_refuses_what_is_no_pattern(tmp_path: Path) -> None:
+    import fastos
+
+    with pytest.raises(ValueError, match="list"):
+        fastos.scan(tmp_path, ignore="*.o")  # type: ignore[arg-type]

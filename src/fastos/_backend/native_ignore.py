@@ -1,6 +1,7 @@
 """The native ignore context of a scan's root."""
 
 import errno
+import os
 from typing import Any
 
 from fastos._backend.native import ffi, lib
@@ -8,8 +9,23 @@ from fastos._errors import check
 from fastos._ignore import Ignore, git_files
 
 
+def real_path(root: bytes, dir_fd: int | None) -> bytes | None:
+    """The absolute path of a scan's root without symbolic links; None where the descriptor does not tell."""
+    if dir_fd is None or root.startswith(b"/"):
+        return os.path.realpath(root)
+    try:
+        return os.path.realpath(os.path.join(os.readlink(b"/proc/self/fd/%d" % dir_fd), root))
+    except OSError:
+        return None
+
+
 def root_context(ignore: Ignore, root: bytes | None) -> Any:
-    """A `struct fo_ignore *` for the root, released with the object.
+    """As new_context, released with the object."""
+    return ffi.gc(new_context(ignore, root), lib.fo_ignore_release)
+
+
+def new_context(ignore: Ignore, root: bytes | None) -> Any:
+    """A `struct fo_ignore *` for the root; the caller releases it.
 
     Arguments:
         root: the root's absolute path, symbolic links resolved; None where it is not known (then no repository is
@@ -36,4 +52,4 @@ def root_context(ignore: Ignore, root: bytes | None) -> Any:
             "the git index is split or of an unknown version; `git update-index --no-split-index` makes it whole"
         )
     check(result, root)
-    return ffi.gc(out[0], lib.fo_ignore_release)
+    return out[0]
