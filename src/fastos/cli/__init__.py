@@ -8,7 +8,10 @@ from collections.abc import Sequence
 import fastos
 
 # sub-command -> what it does; each lives in fastos/cli/<name>.py.
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "supervise": "keep services running, or be the init of a container: supervise -- COMMAND",
+    "ctl": "talk to a running supervisor",
+}
 
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:

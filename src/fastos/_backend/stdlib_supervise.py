@@ -1,0 +1,282 @@
+"""What supervision asks of a backend, by the standard library alone: slower, and without what subprocess cannot do."""
+
+import errno
+import os
+import select
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastos.supervise.service import Service
+from fastos.supervise.unit import Exit
+
+INHERIT = -1
+NULL = -3
+SAME_AS_STDOUT = -4
+
+ROTATED, BLOCKED, MORE = 1, 2, 8
+
+# Options of a service that need the compiled core, and the platform feature behind each.
+_NEEDS_CORE = {
+    "rlimits": "setrlimit in the child",
+    "nice": "setpriority in the child",
+    "affinity": "sched_setaffinity in the child",
+    "oom_score_adj": "/proc/self/oom_score_adj in the child",
+    "no_new_privs": "prctl(PR_SET_NO_NEW_PRIVS)",
+    "die_with_parent": "prctl(PR_SET_PDEATHSIG)",
+    "cgroup": "clone3 into a cgroup",
+}
+
+
+def timer_open() -> int:
+    """There is no timerfd in the standard library: the loop uses the poller's timeout."""
+    return -1
+
+
+def timer_arm(fd: int, deadline_ns: int) -> None:
+    """Never called without a timer."""
+
+
+class Environment:
+    """An environment, shared by services."""
+
+    __slots__ = ("variables",)
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self.variables = dict(variables)
+
+
+class Request:
+    """A spawn prepared once, as arguments of subprocess.Popen. Raises NotImplementedError."""
+
+    __slots__ = ("arguments", "words")
+
+    def __init__(self, service: Service, words: Sequence[str], environment: Environment) -> None:
+        for option, feature in _NEEDS_CORE.items():
+            if getattr(service, option) not in (None, False):
+                raise NotImplementedError(f"{option} needs {feature}, which the standard library does not offer")
+        self.words = list(words)
+        self.arguments: dict[str, Any] = {
+            "env": environment.variables,
+            "executable": service.executable,
+            "cwd": service.cwd,
+            "umask": -1 if service.umask is None else service.umask,
+            "start_new_session": service.new_session,
+            **_ids(service),
+        }
+        if service.stop_scope != "process" and not service.new_session:
+            self.arguments["process_group"] = 0
+
+    def limits(self, limits: Sequence[tuple[int, int, int]]) -> None:
+        """Only a supervisor that raised its own limits has any to give back."""
+
+
+def _ids(service: Service) -> dict[str, Any]:
+    """User and groups; a user without further words brings its own groups, never the supervisor's."""
+    arguments: dict[str, Any] = {"user": service.user, "group": service.group}
+    if service.user is not None:
+        import pwd
+
+        entry = pwd.getpwuid(service.user) if isinstance(service.user, int) else pwd.getpwnam(service.user)
+        arguments["group"] = entry.pw_gid if service.group is None else service.group
+        arguments["extra_groups"] = os.getgrouplist(entry.pw_name, entry.pw_gid)
+    if service.groups is not None:
+        arguments["extra_groups"] = service.groups
+    return arguments
+
+
+def new_result() -> Any:
+    return None
+
+
+def new_wait() -> Any:
+    return None
+
+
+def spawn(
+    request: Request, stdout: int, stderr: int, descriptors: Sequence[tuple[int, int]], result: Any
+) -> tuple[int, int, Any]:
+    """Starts what was prepared: (pid, pidfd, Popen). Raises OSError; NotImplementedError for descriptors of a chosen
+    number."""
+    if descriptors:
+        raise NotImplementedError("giving a child descriptors of a chosen number needs dup2 in the child")
+    streams = {INHERIT: None, NULL: subprocess.DEVNULL, SAME_AS_STDOUT: subprocess.STDOUT}
+    process = subprocess.Popen(
+        request.words,
+        stdin=subprocess.DEVNULL,
+        stdout=streams.get(stdout, stdout),
+        stderr=streams.get(stderr, stderr),
+        **request.arguments,
+    )
+    return process.pid, os.pidfd_open(process.pid), process
+
+
+def reap(pid: int, pidfd: int, process: Any, result: Any) -> Exit | None:
+    """Takes a child's status; None while it runs."""
+    try:
+        done, status, usage = os.wait4(pid, os.WNOHANG)
+    except ChildProcessError:
+        end = Exit(lost=True)
+    else:
+        if done == 0:
+            return None
+        killed = os.WIFSIGNALED(status)
+        end = Exit(
+            None if killed else os.WEXITSTATUS(status),
+            os.WTERMSIG(status) if killed else None,
+            os.WCOREDUMP(status),
+            False,
+            int(usage.ru_utime * 1e6),
+            int(usage.ru_stime * 1e6),
+            usage.ru_maxrss,
+        )
+    if process is not None:
+        process.returncode = end.code if end.signal is None else -end.signal
+        if process.returncode is None:
+            process.returncode = 0
+    return end
+
+
+class Scratch:
+    """Nothing is shared here."""
+
+    def close(self) -> None: ...
+
+
+class Pump:
+    """One log, as csrc/log.c does it: lines with times to a file that rotates, or to a shared descriptor."""
+
+    def __init__(
+        self,
+        scratch: Scratch,
+        source: int,
+        *,
+        path: str | None = None,
+        destination: int = -1,
+        label: str = "",
+        digits: int = 0,
+        max_bytes: int = 0,
+        max_age: float = 0,
+        mode: int = 0o640,
+    ) -> None:
+        self._source, self._path, self._destination = source, path, destination
+        self._label, self._digits, self._mode = label, digits, mode
+        self._max_bytes, self._max_age = max_bytes, max_age
+        self._file = -1
+        self._size = 0
+        self._born = 0.0
+        self._held = b""  # raw start of a line
+        self._pending: list[bytes] = []  # formatted lines, not yet written
+        self._text = b""
+        self._rotated = ""
+        self._error = 0
+        self.tapped = False
+
+    def pump(self, budget: int) -> tuple[int, int, int, str]:
+        """One turn: (flags, bytes read, errno of the destination, path of a rotated file or "")."""
+        self._text, self._rotated, self._error = b"", "", 0
+        count = 0
+        if self._write():
+            try:
+                data = os.read(self._source, min(budget, 65536))
+            except BlockingIOError:
+                data = b""
+            count = len(data)
+            *lines, self._held = (self._held + data).split(b"\n")
+            if len(self._held) >= 65536:
+                lines.append(self._held)
+                self._held = b""
+            self._format(lines)
+            self._write()
+        flags = (BLOCKED if self._pending else 0) | (ROTATED if self._rotated else 0)
+        return flags, count, self._error, self._rotated
+
+    def _format(self, lines: list[bytes]) -> None:
+        if not lines:
+            return
+        head = b""
+        if self._digits:
+            seconds, nanoseconds = divmod(time.time_ns(), 10**9)
+            fraction = f"{nanoseconds:09d}"[: self._digits]
+            head = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{fraction}Z ".encode()
+        head += self._label.encode()
+        fresh = [b"%b%b\n" % (head, line) for line in lines]
+        self._pending += fresh
+        if self.tapped:
+            self._text += b"".join(fresh)
+
+    def _write(self) -> bool:
+        """Writes what is pending, as far as the destination takes it."""
+        for done, line in enumerate(self._pending):
+            try:
+                rest = self._write_line(line)
+            except BrokenPipeError:
+                self._error, rest = errno.EPIPE, b""
+            except OSError as error:
+                self._error, rest = error.errno or 0, line
+            if rest:
+                self._pending[: done + 1] = [rest]
+                return False
+        self._pending = []
+        return True
+
+    def _write_line(self, line: bytes) -> bytes:
+        """Returns what was not taken."""
+        if self._path is None:
+            while line:
+                poller = select.poll()
+                poller.register(self._destination, select.POLLOUT)
+                if not poller.poll(0):
+                    return line
+                line = line[os.write(self._destination, line[: select.PIPE_BUF]) :]
+            return b""
+        self._prepare(len(line))
+        written = os.write(self._file, line)
+        self._size += written
+        return line[written:]
+
+    def _prepare(self, more: int) -> None:
+        assert self._path is not None
+        if self._file < 0:
+            self._open(self._path)
+        too_large = self._max_bytes and self._size + more > self._max_bytes
+        too_old = self._max_age and time.time() - self._born >= self._max_age
+        if self._size and (too_large or too_old):
+            seconds, nanoseconds = divmod(time.time_ns(), 10**9)
+            stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(seconds))
+            name = f"{self._path}.{stamp}.{nanoseconds // 1000:06d}Z"
+            os.rename(self._path, name)
+            self.reopen()
+            self._open(self._path)
+            self._rotated = name
+
+    def _open(self, path: str) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY, self._mode)
+        status = os.fstat(self._file)
+        self._size, self._born = status.st_size, status.st_mtime
+
+    def finish(self) -> int:
+        """Ends an open line; returns the flags."""
+        if self._held:
+            self._format([self._held])
+            self._held = b""
+        return 0 if self._write() else BLOCKED
+
+    def text(self) -> bytes:
+        """With a tap: what the last turn formatted."""
+        return self._text
+
+    def tap(self, on: bool) -> None:
+        self.tapped = on
+
+    def pending(self) -> int:
+        return sum(map(len, self._pending)) + len(self._held)
+
+    def reopen(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def close(self) -> None:
+        self.reopen()

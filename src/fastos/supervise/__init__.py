@@ -1,0 +1,23 @@
+"""Supervision: thousands of services in one sleeping process. See docs/supervise.md."""
+
+from fastos.supervise.check import Check
+from fastos.supervise.graph import DependencyError
+from fastos.supervise.policy import Backoff, RestartLimit
+from fastos.supervise.service import Log, Service
+from fastos.supervise.states import State
+from fastos.supervise.supervisor import ServiceEvent, Supervisor
+from fastos.supervise.unit import Exit, Status
+
+__all__ = [
+    "Backoff",
+    "Check",
+    "DependencyError",
+    "Exit",
+    "Log",
+    "RestartLimit",
+    "Service",
+    "ServiceEvent",
+    "State",
+    "Status",
+    "Supervisor",
+]

@@ -1,0 +1,256 @@
+"""Making, signalling and reaping the processes of services."""
+
+import contextlib
+import errno
+import os
+import secrets
+import select
+import signal
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from fastos._backend import topic
+from fastos.supervise import tree
+from fastos.supervise.log import Logs
+from fastos.supervise.loop import Loop
+from fastos.supervise.service import Service
+from fastos.supervise.unit import Exit, Unit
+
+if TYPE_CHECKING:
+    from fastos._backend import native_supervise as backend
+else:
+    backend = topic("supervise")
+
+# $$ is the pid that the program will have: the shell becomes it.
+_WITH_LISTEN_PID = ("/bin/sh", "-c", 'LISTEN_PID=$$; export LISTEN_PID; exec "$@"', "sh")
+
+
+def argument_words(command: str | tuple[str, ...]) -> tuple[str, ...]:
+    """A string is for the shell."""
+    return ("/bin/sh", "-c", command) if isinstance(command, str) else command
+
+
+class Processes:
+    """Children of one supervisor. `sockets(service)` gives the descriptors that it listens on, `notify()` the
+    socket's name."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        logs: Logs,
+        sockets: Callable[[Service], list[int]],
+        notify: Callable[[], str],
+        spawned: Callable[[Unit], None],
+    ) -> None:
+        self._loop = loop
+        self._logs = logs
+        self._sockets = sockets
+        self._notify = notify
+        self._spawned = spawned
+        self._requests: dict[int, tuple[Service, Any]] = {}  # by id of the service, which is kept alive
+        self._environments: dict[object, Any] = {}
+        self.result = backend.new_result()
+        self.wait = backend.new_wait()
+        self.limits: list[tuple[int, int, int]] = []
+        self.mark = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self.notify_ends: dict[str, int] = {}
+        self.corpses: set[object] = set()  # killed check commands that have not ended yet
+        self.checks: set[int] = set()  # pids of check commands
+
+    # -- requests
+
+    def _variables(self, unit: Unit) -> tuple[tuple[str, str], ...]:
+        """What the supervisor itself adds to the environment of this unit."""
+        service, added = unit.service, []
+        if service.watchdog or "notify" in (service.readiness.kind, service.health.kind):
+            added.append(("NOTIFY_SOCKET", self._notify()))
+        if service.watchdog:
+            added.append(("WATCHDOG_USEC", str(int(service.watchdog * 1e6))))
+        if service.sockets:
+            added += [("LISTEN_FDS", str(len(service.sockets)))]
+        if service.instances > 1:
+            added.append(("FASTOS_INSTANCE", str(unit.number)))
+        if service.stop_scope == "tree":
+            added.append((tree.MARK, self.unit_mark(unit)))
+        return tuple(added)
+
+    def unit_mark(self, unit: Unit) -> str:
+        return f"{self.mark}/{unit.name}"
+
+    def environment(self, service: Service, added: tuple[tuple[str, str], ...]) -> Any:
+        """The environment, encoded once for all that have the same."""
+        key = (service.clear_env, id(service.env) if service.env else 0, added)
+        found = self._environments.get(key)
+        if found is None or found[0] is not service.env:
+            base: Mapping[str, str] = {} if service.clear_env else os.environ
+            found = (service.env, backend.Environment({**base, **service.env, **dict(added)}))
+            if len(self._environments) < 64:
+                self._environments[key] = found
+        return found[1]
+
+    def _request(self, unit: Unit) -> Any:
+        service = unit.service
+        shared = service.instances == 1 and service.stop_scope != "tree"
+        if shared and (found := self._requests.get(id(service))) is not None:
+            return found[1]
+        words = argument_words(service.command)
+        if service.sockets:
+            words = (*_WITH_LISTEN_PID, *words)
+        request = backend.Request(service, words, self.environment(service, self._variables(unit)))
+        if self.limits or service.rlimits:
+            request.limits(_merged_limits(service, self.limits))
+        if shared:
+            self._requests[id(service)] = (service, request)
+        return request
+
+    def is_check(self, pid: int) -> bool:
+        """Whether a child is the command of a check, which takes its status itself."""
+        return pid in self.checks
+
+    def forget(self, service: Service) -> None:
+        self._requests.pop(id(service), None)
+
+    # -- what the conductor asks for
+
+    def spawn(self, unit: Unit) -> None:
+        """Starts the unit's child and watches it. Raises OSError; nothing is left behind then."""
+        service = unit.service
+        descriptors = [(fd, 3 + index) for index, fd in enumerate(self._sockets(service))] if service.sockets else []
+        with contextlib.ExitStack() as stack:
+            stdout, stderr = self._outputs(unit, stack)
+            if service.readiness.kind == "fd":
+                reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+                os.set_blocking(writer, True)
+                stack.callback(os.close, writer)
+                self.notify_ends[unit.name] = reader
+                descriptors.append((writer, service.readiness.fd))
+            try:
+                pid, pidfd, process = backend.spawn(self._request(unit), stdout, stderr, descriptors, self.result)
+            except (OSError, LookupError, NotImplementedError) as error:
+                if unit.name in self.notify_ends:
+                    os.close(self.notify_ends.pop(unit.name))
+                raise error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error)) from None
+        unit.pid, unit.pidfd, unit.process = pid, pidfd, process
+        unit.adopted = False
+        unit.main_pid = 0
+        self._loop.watch(pidfd, unit)
+        self._spawned(unit)
+
+    def _outputs(self, unit: Unit, stack: contextlib.ExitStack) -> tuple[int, int]:
+        service = unit.service
+        ends = []
+        for stream in unit.streams:
+            end = stream.child_end()
+            stack.callback(os.close, end)
+            ends.append(end)
+        first = ends.pop(0) if unit.streams and not unit.streams[0].stderr else None
+        stdout = first if first is not None else (backend.NULL if service.log.to == "null" else backend.INHERIT)
+        if service.error_log is None:
+            return stdout, backend.INHERIT if stdout == backend.INHERIT else backend.SAME_AS_STDOUT
+        if ends:
+            return stdout, ends[0]
+        return stdout, backend.NULL if service.error_log.to == "null" else backend.INHERIT
+
+    def terminate(self, unit: Unit) -> None:
+        if unit.service.stop_scope == "tree":
+            self._remember_tree(unit)
+        self.signal(unit, unit.service.stop_signal)
+        if unit.service.stop_signal != signal.SIGKILL:
+            self.signal(unit, signal.SIGCONT)  # a stopped process would not see the signal
+
+    def kill(self, unit: Unit) -> None:
+        if unit.service.stop_scope == "tree":
+            self._kill_tree(unit)
+        self.signal(unit, signal.SIGKILL)
+
+    def signal(self, unit: Unit, number: int) -> None:
+        """To the process, or to its group where the service has one of its own."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if unit.main_pid and unit.main_pid != unit.pid:
+                tree.send(unit.main_pid, number)
+            if self._has_group(unit):
+                os.killpg(unit.pid, number)
+            elif unit.pidfd >= 0:
+                signal.pidfd_send_signal(unit.pidfd, number)
+
+    def signal_main(self, unit: Unit, number: int) -> None:
+        """To the main process alone: a reload, or what an operator sends."""
+        if unit.main_pid and unit.main_pid != unit.pid:
+            tree.send(unit.main_pid, number)
+        elif unit.pidfd >= 0:
+            signal.pidfd_send_signal(unit.pidfd, number)
+
+    @staticmethod
+    def _has_group(unit: Unit) -> bool:
+        service = unit.service
+        # Of an adopted child the pid could be free the moment after its end: only the pidfd is sure to be it.
+        return (service.stop_scope != "process" or service.new_session) and not unit.adopted
+
+    # -- the end
+
+    def reap(self, unit: Unit) -> Exit | None:
+        """Takes the status of a child that has ended, and ends what it leaves of its group or tree; None: it lives."""
+        if unit.pid == 0:
+            return None
+        if unit.adopted:
+            end = Exit(lost=True) if _has_ended(unit.pidfd) else None
+        else:
+            if not _has_ended(unit.pidfd):
+                return None
+            # The pid is still held by the zombie, and so is the number of its group: no stranger can be hit.
+            if unit.service.stop_scope != "process":
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(unit.pid, signal.SIGKILL)
+            end = backend.reap(unit.pid, unit.pidfd, unit.process, self.wait)
+        if end is not None:
+            if unit.service.stop_scope == "tree":
+                self._kill_tree(unit)
+                unit.survivors = None
+            self._release(unit, end)
+        return end
+
+    def _release(self, unit: Unit, end: Exit) -> None:
+        self._loop.unwatch(unit.pidfd)
+        os.close(unit.pidfd)
+        if unit.name in self.notify_ends:
+            fd = self.notify_ends.pop(unit.name)
+            self._loop.unwatch(fd)
+            os.close(fd)
+        unit.pid, unit.pidfd, unit.process, unit.main_pid = 0, -1, None, 0
+        unit.adopted = False
+        before = unit.usage or (0, 0, 0)
+        if not end.lost:
+            unit.usage = (before[0] + end.user_us, before[1] + end.system_us, max(before[2], end.max_rss))
+        for stream in unit.streams:
+            stream.drain()
+
+    def _remember_tree(self, unit: Unit) -> None:
+        unit.survivors = {pid: tree.start_ticks(pid) for pid in tree.members([unit.pid], self.unit_mark(unit))}
+
+    def _kill_tree(self, unit: Unit) -> None:
+        if unit.service.cgroup is not None:
+            with contextlib.suppress(OSError), open(os.path.join(unit.service.cgroup, "cgroup.kill"), "w") as file:
+                file.write("1")
+        known = dict(unit.survivors or {})
+        known.pop(os.getpid(), None)
+        unit.survivors = tree.kill_all(known, [unit.pid] if unit.pid else [], self.unit_mark(unit))
+
+
+def _has_ended(pidfd: int) -> bool:
+    poller = select.poll()
+    poller.register(pidfd, select.POLLIN)
+    return bool(poller.poll(0))
+
+
+def _merged_limits(service: Service, base: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """The service's own limits, and for the others those that the supervisor had before it raised its own."""
+    import resource
+
+    merged = {number: (number, soft, hard) for number, soft, hard in base}
+    for name, value in (service.rlimits or {}).items():
+        number = (
+            name if isinstance(name, int) else getattr(resource, f"RLIMIT_{str(name).upper().removeprefix('RLIMIT_')}")
+        )
+        soft, hard = (value, value) if isinstance(value, int) else value
+        merged[number] = (number, soft, hard)
+    return list(merged.values())

@@ -1,0 +1,26 @@
+"""Room for descriptors: a supervisor needs a few for each service, which must not inherit the raised limit."""
+
+import contextlib
+import resource
+
+from fastos import _backend
+
+
+def raise_descriptors() -> list[tuple[int, int, int]]:
+    """Raises the soft limit to the hard one. Returns what children are to have: [(resource, soft, hard)], or []."""
+    if not _backend.COMPILED:
+        return []  # there is no way to give it back to the children
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard:
+        return []
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        return [(resource.RLIMIT_NOFILE, soft, hard)]
+    return []
+
+
+def restore(limits: list[tuple[int, int, int]]) -> None:
+    """Puts the limits back."""
+    for number, soft, hard in limits:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(number, (soft, hard))

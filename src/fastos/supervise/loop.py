@@ -1,0 +1,121 @@
+"""One epoll for everything: descriptors, the deadlines' timer, and a way to be woken from elsewhere.
+
+Asleep means asleep: without an event no call returns. Each event costs the same, however many descriptors are watched.
+"""
+
+import os
+import select
+import sys
+import time
+from typing import Protocol
+
+from fastos._backend import topic
+from fastos.supervise.timers import Timers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fastos._backend import native_supervise as backend
+else:
+    backend = topic("supervise")
+
+BATCH = 256  # events taken at once; the rest come with the next call
+
+
+class Watcher(Protocol):
+    """What a descriptor belongs to. It must bear being called without cause."""
+
+    def on_ready(self, events: int) -> None: ...
+
+
+class Expirer(Protocol):
+    """What a deadline belongs to, in place of a service: a key of Timers with this method is called when it expires."""
+
+    def on_deadline(self) -> None: ...
+
+
+def available() -> str | None:
+    """The platform feature that supervision lacks here, or None."""
+    if not hasattr(select, "epoll"):
+        return "epoll"
+    if not hasattr(os, "pidfd_open"):
+        return "pidfd_open"
+    return None
+
+
+class Loop:
+    """Waits for descriptors and deadlines. Used by one thread, but for `wake`."""
+
+    __slots__ = ("_armed", "_epoll", "_timer", "_wake", "_watchers", "timers")
+
+    def __init__(self) -> None:
+        if lacking := available():
+            raise NotImplementedError(f"supervision needs {lacking}, which {sys.platform} does not have")
+        self.timers = Timers(time.monotonic_ns)
+        self._watchers: dict[int, Watcher] = {}
+        self._epoll = select.epoll(select.EPOLL_CLOEXEC)
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._epoll.register(self._wake, select.EPOLLIN)
+        self._timer = backend.timer_open()
+        self._armed: int | None = None
+        if self._timer >= 0:
+            self._epoll.register(self._timer, select.EPOLLIN)
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when there is something to do."""
+        return self._epoll.fileno()
+
+    def watch(self, fd: int, watcher: Watcher, events: int = select.EPOLLIN) -> None:
+        self._watchers[fd] = watcher
+        self._epoll.register(fd, events)
+
+    def change(self, fd: int, events: int) -> None:
+        self._epoll.modify(fd, events)
+
+    def unwatch(self, fd: int) -> None:
+        """Forgets a descriptor; call it before closing that."""
+        if self._watchers.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def wake(self) -> None:
+        """Makes `poll` return; from any thread, and from signal handlers."""
+        try:
+            os.eventfd_write(self._wake, 1)
+        except (BlockingIOError, OSError):
+            pass  # it is awake already, or closed
+
+    def arm(self) -> None:
+        """Brings the kernel's timer up to date with the earliest deadline."""
+        deadline = self.timers.next_deadline()
+        if deadline != self._armed and self._timer >= 0:
+            backend.timer_arm(self._timer, -1 if deadline is None else deadline)
+        self._armed = deadline
+
+    def poll(self, timeout: float | None) -> list[tuple[Watcher, int]]:
+        """Waits, at most `timeout` seconds (None: as long as it takes), and returns who is ready for what."""
+        self.arm()
+        if self._timer < 0 and self._armed is not None:
+            left = max(0.0, (self._armed - time.monotonic_ns()) / 1e9)
+            timeout = left if timeout is None else min(timeout, left)
+        ready = []
+        for fd, events in self._epoll.poll(timeout, BATCH):
+            watcher = self._watchers.get(fd)
+            if watcher is not None:
+                ready.append((watcher, events))
+            elif fd == self._wake:
+                os.eventfd_read(self._wake)
+            elif fd == self._timer:
+                self._armed = None
+                backend.timer_arm(self._timer, -1)
+        return ready
+
+    def close(self) -> None:
+        if not self._epoll.closed:
+            self._epoll.close()
+            os.close(self._wake)
+            if self._timer >= 0:
+                os.close(self._timer)
+            self._watchers.clear()
+
+    @property
+    def closed(self) -> bool:
+        return self._epoll.closed

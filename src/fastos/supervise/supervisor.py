@@ -1,0 +1,523 @@
+"""The supervisor: one thread, one epoll, and the public face of everything else in this package."""
+
+import os
+import socket
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, TypeVar
+
+from fastos.supervise import limits, listeners
+from fastos.supervise.children import Processes
+from fastos.supervise.conductor import Conductor
+from fastos.supervise.intake import adopt_children
+from fastos.supervise.latency import Latency
+from fastos.supervise.log import Logs
+from fastos.supervise.loop import Loop, available
+from fastos.supervise.probes import Asker
+from fastos.supervise.reload import Change, Reloads
+from fastos.supervise.reports import Reports
+from fastos.supervise.roster import Roster, check_services
+from fastos.supervise.service import Service
+from fastos.supervise.state_file import StateFile
+from fastos.supervise.states import ALIVE, DOWN, UP, Event, State
+from fastos.supervise.unit import Exit, Status, Unit
+from fastos.supervise.upgrade import take_over
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceEvent:
+    """What `on_event` is told: service `name` went from `previous` to `state`.
+
+    `pid` is its child's, 0 without one; `exit` how the last one ended; `message` says more where there is more to say;
+    `kind` is `state`, or `adopted` for a child that an earlier supervisor left; `time_ns` by the wall clock.
+    """
+
+    kind: str
+    name: str
+    state: str
+    previous: str
+    pid: int
+    exit: Exit | None
+    message: str
+    time_ns: int
+
+
+class Supervisor:
+    """Keeps services running.
+
+        with Supervisor([Service("web", ["python3", "-m", "http.server"])]) as supervisor:
+            supervisor.run()
+
+    Parameters:
+        services: what to supervise; checked in full, before anything starts.
+        groups: name of a restart group -> `one_for_one`, `one_for_all` or `rest_for_one`.
+        on_event: called with a ServiceEvent after each change, in the supervisor's thread; it must not block.
+        control: path of the control socket (mode 0600), or None for none.
+        metrics: path of a Unix socket, or "127.0.0.1:PORT", that answers HTTP with Prometheus text.
+        state_file: where to keep which children there are, so that the next supervisor can adopt them if this one is
+        killed.
+        runtime_directory: where the notification socket is made; by default a new directory below the system's for
+            temporary files.
+        output: the descriptor that `log="own"` goes to. colour: whether names are coloured there (None: if it is a
+        terminal).
+
+    It opens nothing and starts nothing before `run`, `step`, `start` or `with`. SIGCHLD and its handler stay the
+    application's.
+    Raises TypeError, ValueError (DependencyError), and NotImplementedError where the platform has no epoll or pidfds.
+    """
+
+    def __init__(
+        self,
+        services: Iterable[Service] = (),
+        *,
+        groups: Mapping[str, str] | None = None,
+        on_event: Callable[[ServiceEvent], object] | None = None,
+        control: str | os.PathLike[str] | None = None,
+        metrics: str | None = None,
+        state_file: str | os.PathLike[str] | None = None,
+        runtime_directory: str | os.PathLike[str] | None = None,
+        output: int = 1,
+        colour: bool | None = None,
+    ) -> None:
+        checked = check_services(services, groups or {})
+        if lacking := available():
+            raise NotImplementedError(f"supervision needs {lacking}, which {sys.platform} does not have")
+        self.on_event = on_event
+        self.reloader: Callable[[], Change] | None = None
+        self.upgrader: Callable[[], None] | None = None
+        self.inherited: Mapping[str, Any] | None = None  # what an earlier image left: upgrade.inherited()
+        self.resumed: set[str] | None = None
+        self.exit_code = 0
+        self.latency = Latency()
+        self._options = (control, metrics, state_file)
+        self.runtime_directory = runtime_directory
+        self._output = output
+        self._colour = os.isatty(output) if colour is None else colour
+        self.roster = Roster(self, groups or {})
+        self._waiting: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._ending = self._end_asked = self._kill_asked = self._opened = self._started = False
+        self._thread: int | None = None
+        self.reloads = Reloads(self)
+        self.reports = Reports(self)
+        self.by_pid: dict[int, Unit] = {}
+        self._last_end = 0
+        self.loop: Loop
+        self._extras: list[Any] = []  # control, metrics: closed with the supervisor
+        self.listeners: dict[str, socket.socket] = {}
+        self.observer: Any = None  # the control server: told of changes, and of log text that it wants
+        self.state_file: StateFile | None = None
+        for service in checked.values():
+            self.roster.create(service)
+        self.roster.wire()
+
+    # -- opening and closing
+
+    def _open(self) -> None:
+        if self._opened:
+            return
+        inherited, self.inherited = self.inherited, None
+        self._opened = True
+        self.loop = Loop()
+        self.logs = Logs(self.loop, self._output, self._colour, self._tapped)
+        self.logs.width = min(max(map(len, self.roster.units), default=8), 24)
+        self.processes = Processes(self.loop, self.logs, self._sockets, self.reports.path, self._spawned)
+        self.processes.limits = limits.raise_descriptors()
+        self.asker = Asker(self.loop, self.processes, self._post)
+        self.conductor = Conductor(self.loop.timers, self.processes, self.asker, self._changed, self._give_up)
+        state_file = self._options[2]
+        for unit in self.roster.units.values():
+            self.conductor.add(unit)
+        if inherited is not None:
+            take_over(self, inherited)
+        for unit in self.roster.units.values():
+            if not unit.streams:
+                self.logs.open(unit)
+        if state_file is not None:
+            self.state_file = StateFile(os.fspath(state_file))
+            if inherited is None:
+                adopt_children(self, self.state_file)
+            self.state_file.rewrite(self.roster.units.values())
+        self._open_extras()
+
+    def _open_extras(self) -> None:
+        control, metrics, _ = self._options
+        if control is not None:
+            from fastos.supervise.control import ControlServer
+
+            self._extras.append(ControlServer(self, self.loop, os.fspath(control)))
+        if metrics is not None:
+            from fastos.supervise.metrics import MetricsServer
+
+            self._extras.append(MetricsServer(self, self.loop, metrics))
+
+    def close(self) -> None:
+        """Releases everything. Ends, by SIGKILL, what still runs: `shutdown` and `run` end it in order."""
+        if not self._opened or self.loop.closed:
+            return
+        while any(unit.pid for unit in self.roster.units.values()) or self.processes.corpses:
+            for unit in self.roster.units.values():
+                unit.wanted = False
+                if unit.pid:
+                    self.processes.kill(unit)
+            self.step(1.0)
+        for extra in self._extras:
+            extra.close()
+        for unit in self.roster.units.values():
+            self.asker.end(unit)
+            for stream in unit.streams:
+                stream.close()
+            unit.streams = ()
+        self.logs.close()
+        self.reports.close()
+        for listener in self.listeners.values():
+            listeners.close(listener)
+        self.listeners.clear()
+        if self.state_file is not None:
+            self.state_file.close()
+        limits.restore(self.processes.limits)
+        self.loop.close()
+
+    def __enter__(self) -> "Supervisor":
+        self._open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self.loop.closed:
+            self.shutdown(self.exit_code)
+            self._run_until(self._is_over)
+            self.close()
+
+    # -- running
+
+    def run(self, *, until_idle: bool = False) -> int:
+        """Starts the services and keeps them running until `shutdown`; with `until_idle` also ends when all of them
+        have
+        ended for good. Returns the exit code: 0, what shutdown was given, or 1 if a restart limit ended it.
+        """
+        own = not self._opened
+        self._open()
+        self.start_all()
+        try:
+            self._run_until(lambda: self._is_over() or (until_idle and self._is_idle()))
+        finally:
+            if own:
+                self.shutdown(self.exit_code)
+                self._run_until(self._is_over)
+                self.close()
+        return self.exit_code
+
+    async def run_async(self, *, until_idle: bool = False) -> int:
+        """`run` inside asyncio or trio (needs anyio). When cancelled it kills what runs, and closes."""
+        import anyio
+
+        self._open()
+        self.start_all()
+        try:
+            while not (self._is_over() or (until_idle and self._is_idle())):
+                self.step(0)
+                self.loop.arm()
+                if not self._has_work():
+                    await anyio.wait_readable(self.loop.fileno())
+            return self.exit_code
+        finally:
+            if not self._is_over():
+                self.shutdown(self.exit_code, now=True)
+                self._run_until(self._is_over)
+            self.close()
+
+    def _has_work(self) -> bool:
+        return bool(self._waiting) or (self._end_asked and not self._ending) or self._is_over()
+
+    def step(self, timeout: float | None = 0.0) -> None:
+        """Deals with what is ready; waits for it at most `timeout` seconds (None: as long as it takes)."""
+        self._open()
+        self._thread = threading.get_ident()
+        try:
+            self._do_what_was_asked()
+            for watcher, events in self.loop.poll(timeout):
+                watcher.on_ready(events)
+            for key in self.loop.timers.expired():
+                if isinstance(key, Unit):
+                    self.conductor.expired(key)
+                else:
+                    key.on_deadline()  # type: ignore[attr-defined]
+            self._do_what_was_asked()
+            self.loop.arm()
+        finally:
+            self._thread = None
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when `step` has something to do: for an event loop of your own."""
+        self._open()
+        return self.loop.fileno()
+
+    def shutdown(self, exit_code: int = 0, *, now: bool = False) -> None:
+        """Stops everything in order and lets `run` return; with `now` by SIGKILL. From any thread or a signal
+        handler."""
+        self.exit_code = exit_code or self.exit_code
+        self._end_asked = True
+        self._kill_asked = self._kill_asked or now
+        if self._opened:
+            self.loop.wake()
+
+    def _run_until(self, over: Callable[[], bool]) -> None:
+        while not over():
+            self.step(None)
+
+    def prepare_upgrade(self) -> None:
+        """Lets go of what the next image makes anew: the control and metrics sockets, probes, half-written lines."""
+        for extra in self._extras:
+            extra.close()
+        self._extras.clear()
+        for unit in self.roster.units.values():
+            self.asker.end(unit)
+            for stream in unit.streams:
+                stream.drain()
+        while self.processes.corpses:
+            self.step(None)
+
+    def resume_after_failed_upgrade(self) -> None:
+        """The exec did not happen: go on as before."""
+        self._open_extras()
+        for unit in self.roster.units.values():
+            if unit.state is State.STARTING:
+                self.asker.begin_readiness(unit)
+            elif unit.state in UP:
+                self.asker.begin_health(unit)
+
+    def _is_over(self) -> bool:
+        return self._ending and not any(self.conductor.counts[state] for state in ALIVE)
+
+    def _is_idle(self) -> bool:
+        return not any(count for state, count in self.conductor.counts.items() if state not in DOWN)
+
+    def _do_what_was_asked(self) -> None:
+        if self._end_asked and not self._ending:
+            self._ending = True
+            self.reloads.forget()
+            self.conductor.stop(self.roster.units.values())
+        if self._kill_asked:
+            self._kill_asked = False
+            for unit in self.roster.units.values():
+                if unit.pid:
+                    self.processes.kill(unit)
+        while self._waiting:
+            call, future = self._waiting.popleft()
+            try:
+                future.set_result(call())
+            except BaseException as error:
+                future.set_exception(error)
+
+    def _call(self, call: Callable[[], Result]) -> Result:
+        """Runs it in the supervisor's thread: at once if this is it or none is, otherwise when that has time."""
+        if self._thread in (None, threading.get_ident()):
+            self._open()
+            return call()
+        future: Future[Result] = Future()
+        self._waiting.append((call, future))
+        self.loop.wake()
+        return future.result()
+
+    # -- what can be asked for
+
+    def start_all(self) -> None:
+        """Starts every service that has autostart; after an upgrade those that were wanted, and what is new."""
+        if self._started or self._end_asked:
+            return
+        self._started = True
+        for unit in list(self.roster.units.values()):
+            resumed = self.resumed is not None and unit.name in self.resumed
+            if unit.state is State.STOPPED and (unit.wanted if resumed else unit.service.autostart):
+                self.conductor.start(unit)
+
+    def start(self, name: str) -> None:
+        """Starts a service, or one instance, and all that it requires. From any thread. Raises KeyError."""
+        self._open()
+        self._each(name, self.conductor.start)
+
+    def stop(self, name: str) -> None:
+        """Stops a service or instance, after those that require it; does not wait. From any thread. Raises KeyError."""
+        self._call(lambda: self.conductor.stop(self.units_named(name)))
+
+    def restart(self, name: str) -> None:
+        """Stops a service or instance and starts it again; does not wait. From any thread. Raises KeyError."""
+        self._open()
+        self._each(name, self.conductor.restart)
+
+    def signal(self, name: str, number: int) -> None:
+        """Sends a signal to the main process of a service. From any thread. Raises KeyError."""
+        self._each(name, lambda unit: self.processes.signal_main(unit, number))
+
+    def reload_service(self, name: str) -> None:
+        """Sends a service its reload signal. From any thread. Raises KeyError."""
+        self._each(name, lambda unit: self.processes.signal_main(unit, unit.service.reload_signal))
+
+    def _each(self, name: str, action: Callable[[Unit], None]) -> None:
+        def act() -> None:
+            for unit in self.units_named(name):
+                action(unit)
+
+        self._call(act)
+
+    def reopen_logs(self) -> None:
+        """Opens every log file anew: somebody else has renamed them. From any thread."""
+        self._call(lambda: [s.pump.reopen() for u in self.roster.units.values() for s in u.streams if s.pump])
+
+    def add(self, service: Service) -> None:
+        """Adds a service and, with autostart, starts it. From any thread. Raises ValueError."""
+        self._call(lambda: self.reloads.apply([*self.roster.services.values(), service]))
+
+    def remove(self, name: str) -> None:
+        """Stops a service and forgets it. From any thread. Raises KeyError; DependencyError if another comes after
+        it."""
+
+        def remove() -> None:
+            self.roster.services[name]
+            self.reloads.apply([service for service in self.roster.services.values() if service.name != name])
+
+        self._call(remove)
+
+    def reload(self, services: Iterable[Service], groups: Mapping[str, str] | None = None) -> Change:
+        """Makes these the services: what is new starts, what is gone stops, what changed restarts (unless the change
+        does not
+        touch the process: `after`, `backoff`, timeouts …), all else goes on undisturbed. From any thread. Raises
+        ValueError.
+        """
+        wanted = list(services)
+        return self._call(lambda: self.reloads.apply(wanted, groups))
+
+    def status(self) -> dict[str, Status]:
+        """Every instance's status at this moment, by name. From any thread."""
+        return {name: self._status(unit) for name, unit in list(self.roster.units.items())}
+
+    def units(self) -> Mapping[str, Unit]:
+        """The instances by name; for the modules of this package, in the supervisor's thread."""
+        return self.roster.units
+
+    def count(self, state: State) -> int:
+        """How many instances are in a state."""
+        return self.conductor.counts[state]
+
+    def later(self, call: Callable[[], Any]) -> None:
+        """Runs it in the supervisor's thread when what is under way is over."""
+        self._waiting.append((call, Future()))
+        self.loop.wake()
+
+    def is_ending(self) -> bool:
+        """Whether shutdown was asked for."""
+        return self._end_asked
+
+    def is_started(self) -> bool:
+        """Whether start_all was called."""
+        return self._started
+
+    def set_taps(self, names: frozenset[str]) -> None:
+        """Hands the log text of these instances to the observer; in the supervisor's thread."""
+        for unit in self.roster.units.values():
+            for stream in unit.streams:
+                stream.tap(unit.name in names)
+
+    def units_named(self, name: str) -> tuple[Unit, ...]:
+        try:
+            return self.roster.units_of(name)
+        except KeyError:
+            raise KeyError(f"no service called {name!r}") from None
+
+    def _status(self, unit: Unit) -> Status:
+        end, usage = unit.last_exit, unit.usage or (0, 0, 0)
+        waiting = self.conductor.blockers(unit) if unit.state is State.WAITING and self._opened else ()
+        return Status(
+            name=unit.name,
+            service=unit.service.name,
+            state=unit.state.name.lower(),
+            pid=unit.main_pid or unit.pid,
+            ready=unit.state in UP,
+            since_ns=unit.since_ns,
+            uptime=(time.monotonic_ns() - unit.spawned_ns) / 1e9 if unit.pid else 0.0,
+            restarts=unit.restarts,
+            exit_code=end.code if end else None,
+            exit_signal=end.signal if end else None,
+            message=unit.message,
+            adopted=unit.adopted,
+            wanted=unit.wanted,
+            waiting_for=tuple(other.name for other in waiting),
+            cpu_user=usage[0] / 1e6,
+            cpu_system=usage[1] / 1e6,
+            max_rss=usage[2],
+        )
+
+    # -- what happens
+
+    def child_ended(self, unit: Unit) -> None:
+        """A pidfd became readable."""
+        pid = unit.pid
+        end = self.processes.reap(unit)
+        if end is not None:
+            self._last_end = time.monotonic_ns()
+            self.by_pid.pop(pid, None)
+            if self.state_file is not None:
+                self.state_file.ended(unit)
+            self.conductor.ended(unit, end)
+
+    def _spawned(self, unit: Unit) -> None:
+        self.by_pid[unit.pid] = unit
+        if unit.last_exit is not None and self._last_end:
+            self.latency.observe((time.monotonic_ns() - self._last_end) / 1e9)
+        if self.state_file is not None:
+            self.state_file.started(unit)
+
+    def _post(self, unit: Unit, event: Event) -> None:
+        self.conductor.post(unit, event)
+
+    def _changed(self, unit: Unit, before: State) -> None:
+        if self.on_event is not None:
+            self.tell("state", unit, before)
+        if self.observer is not None:
+            self.observer.changed(unit)
+        self.reloads.changed(unit)
+
+    def tell(self, kind: str, unit: Unit, before: State) -> None:
+        """Tells on_event, whose own errors are shown and change nothing."""
+        if self.on_event is None:
+            return
+        event = ServiceEvent(
+            kind,
+            unit.name,
+            unit.state.name.lower(),
+            before.name.lower(),
+            unit.pid,
+            unit.last_exit,
+            unit.message,
+            time.time_ns(),
+        )
+        try:
+            self.on_event(event)
+        except Exception:
+            sys.excepthook(*sys.exc_info())
+
+    def _give_up(self, unit: Unit) -> None:
+        self.shutdown(1)
+
+    def _tapped(self, unit: Unit, text: bytes) -> None:
+        if self.observer is not None:
+            self.observer.tapped(unit, text)
+
+    # -- sockets and files
+
+    def _sockets(self, service: Service) -> list[int]:
+        found = []
+        for address in service.sockets:
+            if address not in self.listeners:
+                self.listeners[address] = listeners.listen(address)
+            found.append(self.listeners[address].fileno())
+        return found
