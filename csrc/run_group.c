@@ -1,0 +1,214 @@
+/* Drives one process, or the processes of one pipeline, in the caller's thread. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "run.h"
+
+struct fo_run_group {
+    uint32_t capacity;
+    uint32_t count;
+    char *scratch;
+    struct pollfd *ready; /* four a child: its streams and its pidfd */
+    struct run_child children[];
+};
+
+int fo_run_group_new(uint32_t count, fo_run_group **group) {
+    struct fo_run_group *made = calloc(1, sizeof *made + count * sizeof made->children[0]);
+    if (made == NULL) {
+        return -ENOMEM;
+    }
+    made->capacity = count;
+    made->scratch = malloc(RUN_SCRATCH);
+    made->ready = calloc(count, 4 * sizeof *made->ready);
+    *group = made;
+    if (made->scratch == NULL || made->ready == NULL) {
+        fo_run_group_free(made);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+int fo_run_group_start(fo_run_group *group, const struct fo_run_command *command) {
+    if (group->count == group->capacity) {
+        return -EINVAL;
+    }
+    struct run_child *child = &group->children[group->count++];
+    child->command = *command;
+    if (run_child_start(child, NULL) && child->streams[RUN_STDIN].fd >= 0) {
+        run_child_feed(child);
+    }
+    return 0;
+}
+
+static bool finished(const struct run_child *child) {
+    return !child->alive && child->started == 0;
+}
+
+/* `started` of zero marks a child whose result is complete. */
+static void complete(struct fo_run_group *group, struct run_child *child) {
+    if (child->result.error == 0) {
+        run_child_finish(child, group->scratch);
+    }
+    child->started = 0;
+}
+
+static int64_t earlier(int64_t left, int64_t right) {
+    return left < right ? left : right;
+}
+
+/* Sets down what to poll for. Returns how many descriptors, and the time at which to wake up. */
+static nfds_t gather(struct fo_run_group *group, int64_t *until) {
+    nfds_t count = 0;
+    *until = RUN_NEVER;
+    for (uint32_t i = 0; i < group->count; i++) {
+        struct run_child *child = &group->children[i];
+        struct pollfd *ready = &group->ready[4 * i];
+        for (int kind = 0; kind < 4; kind++) {
+            ready[kind] = (struct pollfd){.fd = -1};
+        }
+        count = 4 * (i + 1);
+        if (finished(child)) {
+            continue;
+        }
+        *until = earlier(*until, earlier(child->deadline, child->probe));
+        if (run_child_ending(child)) {
+            ready[RUN_EXIT] = (struct pollfd){.fd = child->pidfd, .events = POLLIN};
+            continue;
+        }
+        for (int kind = 0; kind < RUN_EXIT; kind++) {
+            ready[kind].fd = child->streams[kind].fd;
+            ready[kind].events = kind == RUN_STDIN ? POLLOUT : POLLIN;
+        }
+    }
+    return count;
+}
+
+static int wait_until(struct pollfd *ready, nfds_t count, int64_t until) {
+    struct timespec left = {0}, *timeout = NULL;
+    if (until != RUN_NEVER) {
+        int64_t nanoseconds = until - run_now();
+        nanoseconds = nanoseconds > 0 ? nanoseconds : 0;
+        left = (struct timespec){.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
+        timeout = &left;
+    }
+#ifdef __APPLE__
+    int milliseconds = timeout ? (int)earlier(left.tv_sec * 1000 + (left.tv_nsec + 999999) / 1000000, 1 << 30) : -1;
+    return poll(ready, count, milliseconds) < 0 ? -errno : 0;
+#else
+    return ppoll(ready, count, timeout, NULL) < 0 ? -errno : 0;
+#endif
+}
+
+/* Moves one child on by what is ready. */
+static void advance(struct fo_run_group *group, struct run_child *child, const struct pollfd *ready) {
+    if (ready[RUN_STDIN].fd >= 0 && ready[RUN_STDIN].revents) {
+        run_child_feed(child);
+    }
+    for (int kind = RUN_STDOUT; kind <= RUN_STDERR; kind++) {
+        if (ready[kind].fd >= 0 && ready[kind].revents && !child->killed) {
+            run_child_read(child, kind, group->scratch);
+        }
+    }
+    if (child->deadline <= run_now()) {
+        run_child_reap(child, 0);
+        run_child_kill(child, FO_RUN_TIMED_OUT);
+    }
+    if (run_child_ending(child) && run_child_reap(child, 0) == 1) {
+        complete(group, child);
+    }
+}
+
+static bool all_finished(struct fo_run_group *group) {
+    for (uint32_t i = 0; i < group->count; i++) {
+        if (group->children[i].result.error != 0 && !finished(&group->children[i])) {
+            complete(group, &group->children[i]);
+        }
+        if (!finished(&group->children[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The usual case, in as few system calls as there are: one stream at most, no deadline. Returns 1 or -EINTR. */
+static int drive_simply(struct fo_run_group *group, struct run_child *child) {
+    enum run_kind kind = child->streams[RUN_STDOUT].fd >= 0 ? RUN_STDOUT : RUN_STDERR;
+    while (child->streams[kind].fd >= 0 && !child->killed) {
+        if (!run_child_read(child, kind, group->scratch)) {
+            return -EINTR;
+        }
+    }
+    int ended = run_child_reap(child, -1);
+    if (ended == 1) {
+        complete(group, child);
+    }
+    return ended;
+}
+
+static bool simple(const struct fo_run_group *group) {
+    const struct run_child *child = &group->children[0];
+    return group->count == 1 && child->alive && !child->killed && child->deadline == RUN_NEVER &&
+           child->streams[RUN_STDIN].fd < 0 && (child->streams[RUN_STDOUT].fd < 0 || child->streams[RUN_STDERR].fd < 0);
+}
+
+int fo_run_group_drive(fo_run_group *group) {
+    if (simple(group)) {
+        return drive_simply(group, &group->children[0]);
+    }
+    while (!all_finished(group)) {
+        int64_t until;
+        nfds_t count = gather(group, &until);
+        int failed = wait_until(group->ready, count, until);
+        if (failed == -EINTR) {
+            return -EINTR;
+        }
+        for (uint32_t i = 0; i < group->count; i++) {
+            if (!finished(&group->children[i])) {
+                advance(group, &group->children[i], &group->ready[4 * i]);
+            }
+        }
+    }
+    return 1;
+}
+
+int fo_run_group_kill(fo_run_group *group) {
+    for (uint32_t i = 0; i < group->count; i++) {
+        if (!finished(&group->children[i]) && group->children[i].result.error == 0) {
+            run_child_kill(&group->children[i], FO_RUN_CANCELLED);
+            run_child_reap(&group->children[i], 0); /* sets the first probe where there is no pidfd */
+        }
+    }
+    return 0;
+}
+
+int fo_run_group_linger(fo_run_group *group, int64_t timeout_ns) {
+    int64_t until = run_now() + timeout_ns;
+    for (uint32_t i = 0; i < group->count; i++) {
+        int64_t left = until - run_now();
+        if (run_child_reap(&group->children[i], left > 0 ? left : 0) != 1) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+const struct fo_run_result *fo_run_group_result(const fo_run_group *group, uint32_t index) {
+    return index < group->count && finished(&group->children[index]) ? &group->children[index].result : NULL;
+}
+
+void fo_run_group_free(fo_run_group *group) {
+    if (group == NULL) {
+        return;
+    }
+    fo_run_group_kill(group);
+    while (group->scratch != NULL && fo_run_group_drive(group) == -EINTR) {
+    }
+    for (uint32_t i = 0; i < group->count; i++) {
+        fo_run_release(&group->children[i].result, 1);
+    }
+    free(group->scratch);
+    free(group->ready);
+    free(group);
+}
