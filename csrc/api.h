@@ -64,6 +64,16 @@
  *   walk_pool.c     the process's read-ahead threads
  *   walk_read.c     one directory: its names, its links, its stamp
  *   walk_clock.c    whose clock stamps a file system, and so whether its times can be trusted
+ *   run_child.c     a process on its way to its result: fed, read, killed, reaped
+ *   run_stream.c    one collected stream
+ *   run_tree.c      kills a process and its descendants
+ *   run_group.c     one process, or one pipeline, driven in the caller's thread
+ *   run_many.c      many processes on one event loop with a pool of spawners
+ *   run_queue.c     its commands and results
+ *   run_timer.c     its deadlines
+ *   run_poller.c    who is ready: the way of the engine in use
+ *   run_poller_linux.c  epoll
+ *   run_poller_posix.c  poll
  */
 #ifndef FASTOS_API_H
 #define FASTOS_API_H
@@ -80,6 +90,7 @@
 #include "api/scan.h"
 #include "api/wait.h"
 #include "api/spawn.h"
+#include "api/run.h"
 
 #include "api/owner.h"
 #include "api/session.h"

@@ -164,4 +164,49 @@ struct run_poller {
 
 extern const struct run_poller_way run_poller_epoll, run_poller_poll;
 
+/* -- run_queue.c: commands that wait to be started, and results that wait to be taken ----------------------------- */
+
+struct run_queued {
+    struct fo_run_command command;
+    char *copy; /* what its strings point into, or NULL */
+};
+
+struct run_queue {
+    struct run_queued *items;
+    uint32_t first;
+    uint32_t count;
+    uint32_t capacity;
+};
+
+struct run_done {
+    struct fo_run_result *items;
+    uint32_t first;
+    uint32_t count;
+    uint32_t capacity;
+    int ready[2]; /* the reading end is readable while count > 0 */
+};
+
+/* Make room for so many in all. Return 0 or -ENOMEM. */
+int run_queue_reserve(struct run_queue *queue, uint32_t capacity);
+int run_done_reserve(struct run_done *done, uint32_t capacity);
+
+/* Copies the command's strings. Returns 0 or -ENOMEM. */
+int run_queued_make(struct run_queued *queued, const struct fo_run_command *command);
+
+/* Append, put back in front, take the first: room and presence are the caller's to see to. */
+void run_queue_push(struct run_queue *queue, struct run_queued queued);
+void run_queue_return(struct run_queue *queue, struct run_queued queued);
+struct run_queued run_queue_pop(struct run_queue *queue);
+
+/* Opens and closes what tells that results wait. Returns 0 or -errno. */
+int run_done_open(struct run_done *done);
+void run_done_close(struct run_done *done);
+
+/* Adds a result, for which there is room; takes up to `capacity` out. */
+void run_done_push(struct run_done *done, const struct fo_run_result *result);
+uint32_t run_done_take(struct run_done *done, struct fo_run_result *results, uint32_t capacity);
+
+/* Waits for a result. Returns 1 if there may be one, 0 if the time ran out, or -EINTR. */
+int run_done_wait(const struct run_done *done, int64_t until);
+
 #endif

@@ -1,11 +1,8 @@
 /* One child on its way: spawned, fed, read, killed, reaped. Whoever drives it (run_group.c, run_many.c) decides when. */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -60,7 +57,7 @@ bool run_child_start(struct run_child *child, const sigset_t *mask) {
     child->fed = 0;
     child->pidfd = -1;
     child->alive = child->killed = child->exit_armed = false;
-    child->deadline = child->probe = RUN_NEVER;
+    child->deadline = RUN_NEVER;
     child->pause = FIRST_PAUSE_NS;
     child->started = run_now();
     int failed = fo_spawn(&request, &spawned);
@@ -74,6 +71,7 @@ bool run_child_start(struct run_child *child, const sigset_t *mask) {
         child->deadline = child->started + child->command.timeout_ns;
     }
     adopt(child, &spawned);
+    child->probe = child->pidfd < 0 ? child->started : RUN_NEVER;
     return true;
 }
 
@@ -137,13 +135,16 @@ int run_child_reap(struct run_child *child, int64_t timeout_ns) {
         return 1;
     }
     int ended = fo_wait_process(child->result.pid, child->pidfd, timeout_ns, &waited);
-    if (ended == 1) {
-        take_status(child, &waited);
-    } else {
+    if (ended == 0 || ended == -EINTR) {
         child->probe = child->pidfd < 0 ? run_now() + child->pause : RUN_NEVER;
         child->pause = child->pause * 2 < LONGEST_PAUSE_NS ? child->pause * 2 : LONGEST_PAUSE_NS;
+        return ended;
     }
-    return ended < 0 && ended != -EINTR ? 0 : ended;
+    if (ended < 0) {
+        waited.state = FO_WAIT_LOST; /* a status that cannot be asked for is one that nobody will get */
+    }
+    take_status(child, &waited);
+    return 1;
 }
 
 void run_child_kill(struct run_child *child, uint32_t flag) {
