@@ -1,0 +1,213 @@
+"""Running processes to their end on the compiled core: one (or a pipeline) at a time, or many on one event loop."""
+
+import errno
+import os
+import struct
+from collections.abc import Sequence
+from typing import Any, Final
+
+from fastos import _spawn_options as options
+from fastos._backend import native_spawn
+from fastos._backend.native import ffi, lib
+from fastos._errors import SpawnError, check
+from fastos._run_job import TRUNCATED, Job, Outcome
+
+# The flags of C are those of fastos._run_job.
+assert lib.FO_RUN_TRUNCATED == TRUNCATED
+
+# struct fo_run_result as struct reads it: a whole batch of results in one step.
+_RESULT: Final = struct.Struct("Qq8i16qQQQQ")
+assert _RESULT.size == ffi.sizeof("struct fo_run_result")
+_BATCH: Final = 64
+
+_candidate_buffers: dict[bytes, Any] = {}
+
+
+def _candidates(block: bytes) -> Any:
+    """The C string of a block of candidates, made once for those that come again and again."""
+    found = _candidate_buffers.get(block)
+    if found is None:
+        if len(_candidate_buffers) >= 256:
+            _candidate_buffers.clear()
+        found = _candidate_buffers[block] = ffi.from_buffer(block)
+    return found
+
+
+def encode(job: Job, env: Any) -> None:
+    """Makes a job's arguments ready where its request is shared with others. TypeError, ValueError."""
+    block, count = options.encode_arguments(job.args)
+    job.block = block
+    job.count = count
+    job.candidates = options.candidates(options.first_argument(block), env) if job.executable is None else job.executable
+
+
+def _fill(command: Any, job: Job, keep: list[Any]) -> None:
+    command.request = job.request.cdata
+    if job.block is None:
+        command.arguments = ffi.NULL
+    else:
+        buffer = ffi.from_buffer(job.block)
+        keep.append(buffer)
+        candidates, command.candidate_count = job.candidates
+        command.arguments = buffer
+        command.argument_count = job.count
+        command.arguments_length = len(job.block)
+        command.candidates = _candidates(candidates)
+        command.candidates_length = len(candidates)
+    if job.input is None:
+        command.input_length = 0
+    else:
+        job.keep = ffi.from_buffer(job.input)
+        command.input = job.keep
+        command.input_length = len(job.keep)
+    command.timeout_ns = job.timeout_ns
+    command.output_limit = job.output_limit
+    command.token = job.token
+    command.kill_at_limit = job.kill_at_limit
+    command.kill_child_only = not job.kill_tree
+
+
+def _open_cgroup(job: Job) -> int:
+    """Gives the job's request its cgroup; returns the descriptor to close after the job, or -1."""
+    cgroup = job.request.cgroup
+    if cgroup is None:
+        return -1
+    fd = cgroup if isinstance(cgroup, int) else os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    job.request.cdata.cgroup_fd = fd
+    return -1 if isinstance(cgroup, int) else fd
+
+
+class _Failure:
+    """What native_spawn.failure asks of a result."""
+
+    def __init__(self, step: int, error: int, index: int) -> None:
+        self.step, self.error, self.index = step, error, index
+
+
+def spawn_failure(job: Job, step: int, error: int, index: int) -> SpawnError:
+    request = job.request
+    if job.block is not None:  # the request is shared: it speaks of another program
+        shared, request = request, native_spawn.Request()
+        request.cdata = shared.cdata
+        request.program = job.args[0]
+        request.cwd, request.cgroup = shared.cwd, shared.cgroup
+    return native_spawn.failure(request, _Failure(step, error, index))
+
+
+def _outcomes(results: Any, count: int) -> list[Outcome]:
+    found = []
+    rows = _RESULT.iter_unpack(ffi.buffer(results, count * _RESULT.size))
+    for number, row in enumerate(rows):
+        output = ffi.buffer(results[number].output, row[26])[:] if row[26] else b""
+        errors = ffi.buffer(results[number].errors, row[27])[:] if row[27] else b""
+        found.append(Outcome(row[0], row[1], row[2], row[3], row[4:7], row[7], row[8], row[10:26], output, errors))
+    return found
+
+
+def usage(raw: tuple[int, ...]) -> tuple[float, ...]:
+    """The usage of an outcome in the order of resource.struct_rusage."""
+    return (raw[0] / 1e6, raw[1] / 1e6, *raw[2:])
+
+
+class Group:
+    """Processes driven in the caller's thread."""
+
+    def __init__(self, count: int) -> None:
+        made = ffi.new("fo_run_group **")
+        check(lib.fo_run_group_new(count, made))
+        self._group: Any = made[0]
+        self._jobs: list[Job] = []
+        self._pid = os.getpid()
+        self._cgroups: list[int] = []
+
+    def start(self, job: Job) -> None:
+        if (fd := _open_cgroup(job)) >= 0:
+            self._cgroups.append(fd)
+        command: Any = ffi.new("struct fo_run_command *")
+        keep: list[Any] = []
+        _fill(command, job, keep)
+        self._jobs.append(job)  # the input is needed until the end
+        check(lib.fo_run_group_start(self._group, command))
+
+    def drive(self) -> bool:
+        """True when all have ended; False after a signal, whose handler runs before the next call."""
+        return lib.fo_run_group_drive(self._group) == 1
+
+    def linger(self, seconds: float) -> None:
+        lib.fo_run_group_linger(self._group, int(seconds * 1e9))
+
+    def kill(self) -> None:
+        lib.fo_run_group_kill(self._group)
+
+    def outcomes(self) -> list[Outcome]:
+        found: list[Outcome] = []
+        for number in range(len(self._jobs)):
+            found += _outcomes(lib.fo_run_group_result(self._group, number), 1)
+        return found
+
+    def close(self) -> None:
+        """Kills and reaps what is left."""
+        group, self._group = self._group, None
+        if group is not None and os.getpid() == self._pid:
+            lib.fo_run_group_free(group)
+        while self._cgroups:
+            os.close(self._cgroups.pop())
+
+
+class Many:
+    """Many processes on one event loop."""
+
+    def __init__(self, jobs: int, spawners: int) -> None:
+        made = ffi.new("fo_run_many **")
+        check(lib.fo_run_many_open(jobs, spawners, made))
+        self._run: Any = made[0]
+        self._pid = os.getpid()
+        self._jobs: dict[int, Job] = {}
+        self._cgroups: dict[int, int] = {}
+        self._commands: Any = ffi.new("struct fo_run_command[]", _BATCH)
+        self._results: Any = ffi.new("struct fo_run_result[]", _BATCH)
+
+    def fileno(self) -> int:
+        """Readable while results wait."""
+        fd: int = lib.fo_run_many_fileno(self._run)
+        return fd
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        for begin in range(0, len(jobs), _BATCH):
+            batch = jobs[begin : begin + _BATCH]
+            keep: list[Any] = []
+            for number, job in enumerate(batch):
+                if (fd := _open_cgroup(job)) >= 0:
+                    self._cgroups[job.token] = fd
+                _fill(self._commands[number], job, keep)
+                self._jobs[job.token] = job
+            check(lib.fo_run_many_submit(self._run, self._commands, len(batch)))
+
+    def take(self, timeout: float | None) -> list[Outcome]:
+        """The results that are there, after waiting for one. None are also returned after a signal."""
+        nanoseconds = -1 if timeout is None else int(timeout * 1e9)
+        count = lib.fo_run_many_take(self._run, self._results, _BATCH, nanoseconds)
+        if count == -errno.EINTR:
+            return []
+        found = _outcomes(self._results, check(count))
+        lib.fo_run_release(self._results, count)
+        for outcome in found:
+            del self._jobs[outcome.token]
+            if self._cgroups and (fd := self._cgroups.pop(outcome.token, -1)) >= 0:
+                os.close(fd)
+        return found
+
+    def stop(self) -> None:
+        lib.fo_run_many_stop(self._run)
+
+    def running(self) -> int:
+        count: int = lib.fo_run_many_running(self._run)
+        return count
+
+    def close(self) -> None:
+        run, self._run = self._run, None
+        if run is not None and os.getpid() == self._pid:
+            lib.fo_run_many_close(run)
+        self._jobs.clear()
+        while self._cgroups:
+            os.close(self._cgroups.popitem()[1])
