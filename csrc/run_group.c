@@ -42,6 +42,10 @@ int fo_run_group_start(fo_run_group *group, const struct fo_run_command *command
     return 0;
 }
 
+int fo_run_group_error(const fo_run_group *group, uint32_t index) {
+    return index < group->count ? group->children[index].result.error : 0;
+}
+
 static bool finished(const struct run_child *child) {
     return !child->alive && child->started == 0;
 }

@@ -62,6 +62,9 @@ static void try_clone(void) {
 }
 
 int fo_spawn_can_clone(void) {
+#ifdef __SANITIZE_THREAD__
+    return 0; /* the child would write to the sanitizer's records of the thread that it borrows */
+#endif
     pthread_once(&tried, try_clone);
     return shares_memory;
 }

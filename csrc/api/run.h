@@ -57,6 +57,9 @@ int fo_run_group_new(uint32_t count, fo_run_group **group);
  * or -EINVAL if the group is full, or -ENOMEM. */
 int fo_run_group_start(fo_run_group *group, const struct fo_run_command *command);
 
+/* Returns the errno for which process number `index` could not be started, or 0. */
+int fo_run_group_error(const fo_run_group *group, uint32_t index);
+
 /* Feeds, reads and waits until every process of the group has ended.
  * Returns 1 then, or -EINTR when a signal came: call again, or kill and call again. */
 int fo_run_group_drive(fo_run_group *group);

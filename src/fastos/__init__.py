@@ -34,6 +34,15 @@ if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from f
     from fastos._walk import walk as walk
     from fastos.supervise.service import Service as Service
     from fastos.supervise.supervisor import Supervisor as Supervisor
+    from fastos._run import CalledProcessError as CalledProcessError
+    from fastos._run import Command as Command
+    from fastos._run import Completed as Completed
+    from fastos._run import Progress as Progress
+    from fastos._run import RunMany as RunMany
+    from fastos._run import TimeoutExpired as TimeoutExpired
+    from fastos._run import pipeline as pipeline
+    from fastos._run import run as run
+    from fastos._run import run_many as run_many
 
 __version__ = "0.1.0"
 
@@ -52,6 +61,17 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "_walk": ("fwalk", "walk"),
     "supervise.service": ("Service",),
     "supervise.supervisor": ("Supervisor",),
+    "_run": (
+        "CalledProcessError",
+        "Command",
+        "Completed",
+        "Progress",
+        "RunMany",
+        "TimeoutExpired",
+        "pipeline",
+        "run",
+        "run_many",
+    ),
 }
 _SUBMODULES = ("aio", "os", "owner", "subprocess", "supervise")
 

@@ -38,7 +38,9 @@ def encode(job: Job, env: Any) -> None:
     block, count = options.encode_arguments(job.args)
     job.block = block
     job.count = count
-    job.candidates = options.candidates(options.first_argument(block), env) if job.executable is None else job.executable
+    job.candidates = (
+        options.candidates(options.first_argument(block), env) if job.executable is None else job.executable
+    )
 
 
 def _fill(command: Any, job: Job, keep: list[Any]) -> None:
@@ -128,6 +130,14 @@ class Group:
         _fill(command, job, keep)
         self._jobs.append(job)  # the input is needed until the end
         check(lib.fo_run_group_start(self._group, command))
+
+    def failed(self, number: int) -> bool:
+        """Whether that process could not be started."""
+        return self._error(number) != 0
+
+    def _error(self, number: int) -> int:
+        error: int = lib.fo_run_group_error(self._group, number)
+        return error
 
     def drive(self) -> bool:
         """True when all have ended; False after a signal, whose handler runs before the next call."""

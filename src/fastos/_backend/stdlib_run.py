@@ -1,0 +1,359 @@
+"""Running processes to their end with the standard library: subprocess, and a thread for each process that runs.
+
+There is no resource usage here, and a deadline kills descendants only where /proc tells of them.
+"""
+
+import contextlib
+import errno
+import os
+import queue
+import selectors
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from fastos import _spawn_options as options
+from fastos._backend import stdlib_spawn
+from fastos._errors import SpawnError, spawn_error
+from fastos._run_job import CANCELLED, TIMED_OUT, TRUNCATED, Job, Outcome
+
+_CHUNK: Final = 65536
+
+
+def encode(job: Job, env: Any) -> None:
+    """Checks the arguments of a job whose request is shared. TypeError, ValueError."""
+    options.encode_arguments(job.args)
+    job.block = b""
+
+
+def usage(raw: tuple[int, ...]) -> tuple[float, ...]:
+    raise NotImplementedError("rusage: the standard-library backend has none; it needs the compiled core")
+
+
+def spawn_failure(job: Job, step: Any, error: int, index: int) -> SpawnError:
+    if isinstance(step, SpawnError):
+        return step
+    return spawn_error(str(step), error, job.args[0])
+
+
+def _descendants(pid: int) -> list[int]:
+    """Where there is a /proc: all descendants, parents before their children."""
+    parents: dict[int, list[int]] = {}
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/proc"):
+            if name.isdigit():
+                with contextlib.suppress(OSError, ValueError, IndexError):
+                    with open(f"/proc/{name}/stat", "rb") as stat:
+                        parent = int(stat.read().rpartition(b")")[2].split()[1])
+                    parents.setdefault(parent, []).append(int(name))
+    found, waiting = [], [pid]
+    while waiting:
+        children = parents.get(waiting.pop(), [])
+        found += children
+        waiting += children
+    return found
+
+
+class _Run:
+    """One process and its streams."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.flags = 0
+        self.survivors = 0
+        self.failure: tuple[Any, ...] = (0, 0, 0)
+        self.outputs = {"stdout": bytearray(), "stderr": bytearray()}
+        self.process: subprocess.Popen[bytes] | None = None
+        self.killed = False
+        self.lock = threading.Lock()
+        self.started = time.monotonic()
+        self.ended = self.started
+        self.deadline = self.started + job.timeout_ns / 1e9 if job.timeout_ns >= 0 else None
+
+    def start(self) -> None:
+        request = self.job.request
+        if self.job.block is not None:
+            shared, request = request, stdlib_spawn.Request()
+            request.args, request.program = list(self.job.args), self.job.args[0]
+            request.cwd, request.cgroup, request.new_session = shared.cwd, shared.cgroup, shared.new_session
+            request.keywords = shared.keywords
+        try:
+            child = request.start()
+        except SpawnError as error:
+            self.failure = (error.errno or errno.EIO, error, 0)
+            return
+        with self.lock:
+            self.process = child._popen  # the same package
+        if self.killed:
+            self.kill(0)
+
+    def kill(self, flag: int) -> None:
+        self.flags |= flag
+        with self.lock:
+            self.killed = True
+            process = self.process
+        if process is None or process.returncode is not None:
+            return
+        for pid in _descendants(process.pid) if self.job.kill_tree else ():
+            try:
+                os.kill(pid, 9)
+            except ProcessLookupError:
+                pass
+            except OSError:
+                self.survivors += 1
+        with contextlib.suppress(OSError):
+            process.kill()
+
+    def keep(self, name: str, data: bytes) -> None:
+        limit, output = self.job.output_limit, self.outputs[name]
+        output += data if limit < 0 else data[: max(0, limit - len(output))]
+        if limit >= 0 and not self.flags & TRUNCATED and len(data) + len(output) > limit and len(output) == limit:
+            self.flags |= TRUNCATED
+            if self.job.kill_at_limit:
+                self.kill(0)
+
+    def left(self) -> float | None:
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+    def finish(self) -> None:
+        """Feeds, reads and waits, with a look at the deadline."""
+        process = self.process
+        if process is None:
+            return
+        try:
+            if os.name == "posix":
+                self._talk(process)
+            else:
+                self._communicate(process)
+            self._wait(process)
+        finally:
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    with contextlib.suppress(OSError):
+                        stream.close()
+            self.ended = time.monotonic()
+
+    def _wait(self, process: "subprocess.Popen[bytes]") -> None:
+        try:
+            process.wait(None if self.killed else self.left())
+        except subprocess.TimeoutExpired:
+            self.kill(TIMED_OUT)
+            process.wait()
+
+    def _communicate(self, process: "subprocess.Popen[bytes]") -> None:
+        try:
+            out, err = process.communicate(self.job.input, self.left())
+        except subprocess.TimeoutExpired:
+            self.kill(TIMED_OUT)
+            out, err = process.communicate()
+        self.keep("stdout", out or b"")
+        self.keep("stderr", err or b"")
+
+    def _talk(self, process: "subprocess.Popen[bytes]") -> None:
+        position = 0
+        data = memoryview(self.job.input or b"")
+        with selectors.DefaultSelector() as selector:
+            for name in ("stdout", "stderr"):
+                if (stream := getattr(process, name)) is not None:
+                    selector.register(stream, selectors.EVENT_READ, name)
+            if process.stdin is not None:
+                os.set_blocking(process.stdin.fileno(), False)
+                selector.register(process.stdin, selectors.EVENT_WRITE, "stdin")
+            while selector.get_map() and not self.killed:
+                ready = selector.select(self.pause())
+                for key, _ in ready:
+                    if key.data == "stdin":
+                        position = self._feed(selector, process, data, position)
+                    else:
+                        self._read(selector, key.fileobj, key.data)
+                if self.deadline is not None and time.monotonic() >= self.deadline:
+                    process.poll()
+                    self.kill(TIMED_OUT)
+            if self.killed:
+                process.wait()
+                while ready := selector.select(0):
+                    for key, _ in ready:
+                        if key.data == "stdin" or not self._read(selector, key.fileobj, key.data):
+                            with contextlib.suppress(KeyError):
+                                selector.unregister(key.fileobj)
+
+    def pause(self) -> float | None:
+        """How long to wait for streams before looking whether another thread has killed."""
+        left = self.left()
+        return 0.05 if left is None else min(0.05, left)
+
+    def _feed(self, selector: Any, process: Any, data: memoryview, position: int) -> int:
+        try:
+            if position < len(data):
+                position += os.write(process.stdin.fileno(), data[position : position + _CHUNK])
+        except BlockingIOError:
+            return position
+        except BrokenPipeError:
+            position = len(data)
+        if position >= len(data):
+            selector.unregister(process.stdin)
+            process.stdin.close()
+        return position
+
+    def _read(self, selector: Any, stream: Any, name: str) -> bool:
+        data = os.read(stream.fileno(), _CHUNK)
+        if data:
+            self.keep(name, data)
+        else:
+            selector.unregister(stream)
+        return bool(data)
+
+    def outcome(self) -> Outcome:
+        process = self.process
+        pid, code = (process.pid, process.returncode or 0) if process is not None else (0, 0)
+        duration = int((self.ended - self.started) * 1e9)
+        out, err = (bytes(self.outputs[name]) for name in ("stdout", "stderr"))
+        return Outcome(self.job.token, duration, pid, code, self.failure, self.flags, self.survivors, None, out, err)
+
+
+class Group:
+    """Processes driven together, a thread each where there are several."""
+
+    def __init__(self, count: int) -> None:
+        self._runs: list[_Run] = []
+
+    def start(self, job: Job) -> None:
+        run = _Run(job)
+        self._runs.append(run)
+        run.start()
+
+    def failed(self, number: int) -> bool:
+        return bool(self._runs[number].failure[0])
+
+    def drive(self) -> bool:
+        others = [threading.Thread(target=run.finish) for run in self._runs[1:]]
+        for thread in others:
+            thread.start()
+        try:
+            self._runs[0].finish()
+        except BaseException:
+            self.kill()
+            raise
+        finally:
+            for thread in others:
+                thread.join()
+        return True
+
+    def linger(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        for run in self._runs:
+            if run.process is not None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    run.process.wait(max(0.0, until - time.monotonic()))
+
+    def kill(self) -> None:
+        for run in self._runs:
+            run.kill(CANCELLED)
+
+    def outcomes(self) -> list[Outcome]:
+        return [run.outcome() for run in self._runs]
+
+    def close(self) -> None:
+        for run in self._runs:
+            if run.process is not None and run.process.returncode is None:
+                run.kill(CANCELLED)
+                run.finish()
+
+
+class Many:
+    """Threads that run jobs from a queue; made as they are needed, at most one a job."""
+
+    def __init__(self, jobs: int, spawners: int) -> None:
+        self._most = jobs
+        self._pid = os.getpid()
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._active: set[_Run] = set()
+        self._lock = threading.Lock()
+        self._outstanding = 0
+        self._stopping = self._closing = False
+        self._ready: tuple[int, int] | None = os.pipe() if os.name == "posix" else None
+
+    def fileno(self) -> int:
+        if self._ready is None:
+            raise NotImplementedError("fileno: no descriptor to wait for on this platform")
+        return self._ready[0]
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self._queue.put(job)
+        with self._lock:
+            self._outstanding += len(jobs)
+            wanted = min(self._most, self._outstanding)
+        while len(self._threads) < wanted:
+            thread = threading.Thread(target=self._work, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _work(self) -> None:
+        while (job := self._queue.get()) is not None:
+            if self._stopping or self._closing:
+                canceled = (errno.ECANCELED, "", 0)
+                self._put(Outcome(job.token, 0, 0, 0, canceled, CANCELLED, 0, None, b"", b""))
+                continue
+            run = _Run(job)
+            with self._lock:
+                self._active.add(run)
+            self._guard(run.start)
+            if self._closing:
+                run.kill(CANCELLED)
+            self._guard(run.finish)
+            with self._lock:
+                self._active.discard(run)
+            self._put(run.outcome())
+
+    @staticmethod
+    def _guard(step: Callable[[], None]) -> None:
+        with contextlib.suppress(OSError):  # a stream that broke: what was read is what there is
+            step()
+
+    def _put(self, outcome: Outcome) -> None:
+        self._results.put(outcome)
+        if self._ready is not None:
+            os.write(self._ready[1], b"\0")
+
+    def take(self, timeout: float | None) -> list[Outcome]:
+        found: list[Outcome] = []
+        with contextlib.suppress(queue.Empty):
+            found.append(self._results.get(timeout != 0, timeout))
+            while True:
+                found.append(self._results.get_nowait())
+        if self._ready is not None and found:
+            left = len(found)
+            while left:
+                left -= len(os.read(self._ready[0], left))
+        with self._lock:
+            self._outstanding -= len(found)
+        return found
+
+    def stop(self) -> None:
+        self._stopping = True
+
+    def running(self) -> int:
+        with self._lock:
+            return len(self._active)
+
+    def close(self) -> None:
+        if os.getpid() != self._pid:
+            return
+        self._closing = True
+        with self._lock:
+            active = list(self._active)
+        for run in active:
+            run.kill(CANCELLED)
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+        if self._ready is not None:
+            os.close(self._ready[0])
+            os.close(self._ready[1])
+            self._ready = None
