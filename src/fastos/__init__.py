@@ -43,6 +43,12 @@ if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from f
     from fastos._run import pipeline as pipeline
     from fastos._run import run as run
     from fastos._run import run_many as run_many
+    from fastos._scan import Frontier as Frontier
+    from fastos._scan import Scan as Scan
+    from fastos._scan import Stats as Stats
+    from fastos._scan import scan as scan
+    from fastos._walk import fwalk as fwalk
+    from fastos._walk import walk as walk
 
 __version__ = "0.1.0"
 
