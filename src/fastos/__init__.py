@@ -26,14 +26,6 @@ if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from f
     from fastos._process import Process as Process
     from fastos._process import spawn as spawn
     from fastos._pty import PTY as PTY
-    from fastos._scan import Frontier as Frontier
-    from fastos._scan import Scan as Scan
-    from fastos._scan import Stats as Stats
-    from fastos._scan import scan as scan
-    from fastos._walk import fwalk as fwalk
-    from fastos._walk import walk as walk
-    from fastos.supervise.service import Service as Service
-    from fastos.supervise.supervisor import Supervisor as Supervisor
     from fastos._run import CalledProcessError as CalledProcessError
     from fastos._run import Command as Command
     from fastos._run import Completed as Completed
@@ -49,6 +41,8 @@ if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from f
     from fastos._scan import scan as scan
     from fastos._walk import fwalk as fwalk
     from fastos._walk import walk as walk
+    from fastos.supervise.service import Service as Service
+    from fastos.supervise.supervisor import Supervisor as Supervisor
 
 __version__ = "0.1.0"
 
