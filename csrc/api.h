@@ -33,7 +33,13 @@
  *   predicate.c     tests an entry with a predicate program
  *   predicate_parse.c checks such a program and makes it ready to run
  *   glob.c          matches compiled globs (glob.h), for predicates and ignore files
- *   ignore.c        what a scan leaves out: gitignore patterns and git's rules
+ *   ignore.c        what a scan leaves out: contexts of directories, gitignore patterns and git's rules
+ *   ignore_pattern.c  reads lists of patterns
+ *   ignore_match.c    matches entries with them
+ *   ignore_index.c    the names in git's index
+ *   ignore_config.c   git's configuration files
+ *   ignore_repository.c where a repository is and what it says on ignoring
+ *   ignore_file.c     reads small files
  *   spawn.c         starting a process: the parent's part, common to both engines
  *   spawn_strings.c blocks of strings made into argv, envp and the candidates to execute
  *   spawn_streams.c pipes, /dev/null and pseudo-terminals for a child's standard streams

@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from f
     from fastos._environment import working_directory as working_directory
     from fastos._errors import SpawnError as SpawnError
     from fastos._exit_status import ExitStatus as ExitStatus
+    from fastos._ignore import Ignore as Ignore
     from fastos._popen import popen as popen
     from fastos._popen import popen2 as popen2
     from fastos._popen import popen3 as popen3
@@ -48,6 +49,7 @@ __version__ = "0.1.0"
 
 # Where each public name lives. One line a module; the names of a module in one place.
 _MODULES: dict[str, tuple[str, ...]] = {
+    "_ignore": ("Ignore",),
     "_predicate": ("Predicate", "field"),
     "_environment": ("environ", "environment", "working_directory"),
     "_popen": ("popen", "popen2", "popen3", "popen4"),

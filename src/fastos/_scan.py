@@ -16,6 +16,7 @@ from fastos._scan_options import TYPES, Options, check_fields, check_number, che
 
 if TYPE_CHECKING:
     from fastos._backend import native_scan as backend
+    from fastos._ignore import Ignore
     from fastos._predicate import Predicate
 else:
     backend = _backend.topic("scan")
@@ -255,7 +256,7 @@ def scan(
     max_depth: int | None = None,
     same_filesystem: bool = False,
     prune: "Predicate | None" = None,
-    ignore: Any = None,
+    ignore: "Literal['git'] | Iterable[str | bytes] | Ignore | None" = None,
     sort: bool = False,
     threads: int | None = None,
     dir_fd: int | None = None,
@@ -279,7 +280,8 @@ def scan(
         min_depth, max_depth: the root has depth 0, its entries 1. Deeper directories are not read.
         same_filesystem: do not read mount points (they are delivered).
         prune: which directories not to read, an expression of `fastos.field`; they are delivered.
-        ignore: "git" for what git would ignore, or patterns in the syntax of gitignore(5); neither delivered nor read.
+        ignore: "git" for what git would ignore, or patterns in the syntax of gitignore(5), or both as fastos.Ignore;
+            neither delivered nor read.
         sort: deliver in the byte order of the whole paths, whatever the number of threads. Everything is read first,
             and kept in memory, before the first entry comes. With follow_symlinks one thread reads.
         threads: how many workers; by default as many as there are processors, and up to 64 while they are found to
@@ -325,7 +327,11 @@ def scan(
         options.frontier, options.visited = frontier.directories, frontier.visited
     if on_error not in ("collect", "raise") and not callable(on_error):
         raise ValueError(f'on_error is "collect", "raise" or a callable, not {on_error!r}')
-    options.dir_fd, options.where, options.prune, options.ignore = dir_fd, where, prune, ignore
+    options.dir_fd, options.where, options.prune = dir_fd, where, prune
+    if ignore is not None:
+        from fastos._ignore import require
+
+        options.ignore = require(ignore)
     remainder, engine = _predicates(options)
     try:
         return Scan(options, remainder, on_error, progress, engine)

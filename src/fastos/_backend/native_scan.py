@@ -290,4 +290,9 @@ def _give_owned(raw: Any, options: "Options") -> list[tuple[Any, Any]]:
             check(lib.fo_predicate_new(code, len(code), out))
             setattr(raw, name, out[0])
             owned.append((lib.fo_predicate_free, out[0]))
+    if options.ignore is not None:
+        from fastos._backend.native_ignore import new_context, real_path
+
+        raw.ignore = new_context(options.ignore, real_path(options.root, options.dir_fd))
+        owned.append((lib.fo_ignore_release, raw.ignore))
     return owned
