@@ -36,6 +36,7 @@ _FASTER = {
     ),
     "fastos._popen": ("popen",),
 }
+_TAKEN = frozenset(name for names in _FASTER.values() for name in names) | {"makedirs"}
 _ADDED = ("popen2", "popen3", "popen4")
 _OWN_NAMES = {"__name__", "__doc__", "__file__", "__cached__", "__loader__", "__spec__", "__package__", "__builtins__"}
 

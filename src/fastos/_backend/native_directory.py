@@ -37,6 +37,8 @@ def chdir(path: FileDescriptorOrPath) -> None:
 
 def fchdir(fd: Any) -> None:
     number = descriptor(fd.fileno() if hasattr(fd, "fileno") else fd)
+    if number < 0:
+        raise ValueError(f"file descriptor cannot be a negative integer ({number})")
     audit("os.chdir", number)
     if (result := lib.fo_directory_fchdir(number)) < 0:
         fail(result)
@@ -118,7 +120,7 @@ def listdir(path: Any = None) -> Any:
     else:
         result = lib.fo_directory_list(raw, names)
     if result < 0:
-        fail(result, path)
+        fail(result, None if by_descriptor else path)
     try:
         if names.count == 0:
             return []

@@ -55,7 +55,8 @@ def _exec(function: str, path: FileDescriptorOrPath, argv: Any, env: Environment
     else:
         result = lib.fo_execute_exec(raw, arguments, environment)
     del kept, kept_too
-    fail(result, path)
+    # Without an environment the standard function names no file, and programs compare errors.
+    fail(result, None if env is None else path)
 
 
 def execv(path: StrOrBytesPath, argv: Arguments, /) -> NoReturn:
@@ -94,13 +95,10 @@ def execvpe(file: StrOrBytesPath, args: Arguments, env: Environment) -> NoReturn
 
 def candidates(file: StrOrBytesPath, env: Environment | None) -> list[Any]:
     """Where a program may be: the file itself if it has a directory, else in each directory of PATH."""
-    name = os.fspath(file)
-    if os.path.dirname(name):
-        return [name]
-    directories: list[Any] = list(os.get_exec_path(env))
-    if isinstance(name, bytes):
-        directories = [os.fsencode(directory) for directory in directories]
-    return [os.path.join(directory, name) for directory in directories]
+    if os.path.dirname(file):
+        return [file]
+    name = os.fsencode(file)
+    return [os.path.join(os.fsencode(directory), name) for directory in os.get_exec_path(env)]
 
 
 def _search(function: str, file: StrOrBytesPath, args: Arguments, env: Environment | None) -> NoReturn:

@@ -4,6 +4,7 @@ The conversions, and the errors for what cannot be converted, are those of the s
 """
 
 import os
+import sys
 from operator import index
 from typing import NoReturn, Protocol
 
@@ -14,6 +15,7 @@ FileDescriptorOrPath = int | StrOrBytesPath
 
 CWD = lib.fo_descriptor_cwd()
 _fsencode = os.fsencode
+_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
 
 class _Index(Protocol):
@@ -22,10 +24,13 @@ class _Index(Protocol):
 
 def encode(path: StrOrBytesPath, function: str, argument: str = "path") -> bytes:
     """The path's bytes. Raises TypeError for what is no path and ValueError for an embedded NUL."""
-    if type(path) is not str and not isinstance(path, (str, bytes, os.PathLike)):
+    if type(path) is str:  # by far the most frequent; os.fsencode would ask more questions
+        raw = path.encode(_ENCODING, _ERRORS)
+    elif isinstance(path, (str, bytes, os.PathLike)):
+        raw = _fsencode(path)
+    else:
         kind = type(path).__name__
         raise TypeError(f"{function}: {argument} should be string, bytes or os.PathLike, not {kind}")
-    raw = _fsencode(path)
     if b"\0" in raw:
         raise ValueError(f"{function}: embedded null character in {argument}")
     return raw
@@ -79,5 +84,9 @@ def fail(result: int, path: object = None, path2: object = None) -> NoReturn:
     if path is None:
         raise OSError(-result, message)
     if path2 is None:
-        raise OSError(-result, message, path)
-    raise OSError(-result, message, path, None, path2)
+        raise OSError(-result, message, _named(path))
+    raise OSError(-result, message, _named(path), None, _named(path2))
+
+
+def _named(path: object) -> object:
+    return os.fspath(path) if isinstance(path, os.PathLike) else path

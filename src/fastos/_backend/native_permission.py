@@ -33,7 +33,6 @@ def access(
 
 def chmod(path: FileDescriptorOrPath, mode: int, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> None:
     below, by_descriptor = directory(dir_fd), is_descriptor(path)
-    _refuse_mixing("chmod", by_descriptor, dir_fd, follow_symlinks)
     raw = b"" if by_descriptor else encode(path, "chmod")  # type: ignore[arg-type]
     audit("os.chmod", path, mode, audited(dir_fd))
     if by_descriptor:
@@ -57,7 +56,7 @@ def chown(
     user, group = identity(uid, "uid"), identity(gid, "gid")
     _refuse_mixing("chown", by_descriptor, dir_fd, follow_symlinks)
     raw = b"" if by_descriptor else encode(path, "chown")  # type: ignore[arg-type]
-    audit("os.chown", path, uid, gid, audited(dir_fd))
+    audit("os.chown", path, user, group, audited(dir_fd))
     if by_descriptor:
         result = lib.fo_permission_fchown(descriptor(path), user, group)  # type: ignore[arg-type]
     else:
