@@ -39,12 +39,11 @@ def environment(mapping: MutableMapping[str, str | None] | None = None, /, **cha
 
 
 def _check(name: object, value: object) -> None:
-    for text in (name, value):
-        if not isinstance(text, str) and not (text is None and text is value):
-            raise TypeError(f"environment: names and values should be str (or None to remove), not {text!r}")
-        if text is not None and "\0" in text:
-            raise ValueError(f"environment: embedded null character in {text!r}")
-    if not name or "=" in str(name):
+    if not isinstance(name, str) or not isinstance(value, (str, type(None))):
+        raise TypeError(f"environment: names should be str, values str or None to remove, not {name!r}: {value!r}")
+    if "\0" in name or "\0" in (value or ""):
+        raise ValueError(f"environment: embedded null character in {name!r}: {value!r}")
+    if not name or "=" in name:
         raise ValueError(f"environment: {name!r} is no name of a variable")
 
 
