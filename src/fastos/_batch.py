@@ -1,5 +1,6 @@
 """Batch: entries found together, as columns."""
 
+import os
 from array import array
 from collections.abc import Iterable, Sequence
 from types import TracebackType
@@ -15,6 +16,9 @@ class Rows(Protocol):
     error_count: int
 
     def paths(self) -> list[Any]: ...
+    def joined(self) -> bytes:
+        """The paths as one piece, zero bytes between them."""
+
     def names(self) -> list[Any]: ...
     def types(self) -> bytes: ...
     def values(self, name: str) -> list[int]: ...
@@ -37,6 +41,9 @@ class ListRows:
 
     def paths(self) -> list[Any]:
         return list(self._paths)
+
+    def joined(self) -> bytes:
+        return b"\0".join(map(os.fsencode, self._paths))
 
     def names(self) -> list[Any]:
         return [path[path.rfind("/" if isinstance(path, str) else b"/") + 1 :] for path in self._paths]

@@ -117,6 +117,16 @@ class Scan:
             rows.release()
             yield paths
 
+    def _path_blocks(self, source: Iterator[Rows]) -> Iterator[bytes]:
+        for rows in source:
+            joined = rows.joined()
+            rows.release()
+            yield joined
+
+    def entry_lists(self) -> Iterator[list[Entry]]:
+        """An iterator of lists of Entry: what is there so far, without waiting for more."""
+        return self._entry_lists(self._begin())
+
     def _entry_lists(self, source: Iterator[Rows]) -> Iterator[list[Entry]]:
         wanted = self._options.wanted
         kind = repeat(entry_class(wanted))
@@ -133,6 +143,10 @@ class Scan:
     def _batch_objects(self, source: Iterator[Rows]) -> Iterator[Batch]:
         for rows in source:
             yield Batch(rows, self._options.wanted)
+
+    def path_blocks(self) -> Iterator[bytes]:
+        """An iterator of bytes: some thousand paths at a time, zero bytes between them, as a program passes them on."""
+        return self._path_blocks(self._begin())
 
     # -- the work
 

@@ -2,6 +2,7 @@
 
 import errno
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -63,15 +64,21 @@ class Rows:
         return self._pointer
 
     def paths(self) -> list[Any]:
+        return self._with_paths(lambda buffer: _split(buffer, self._text)) if self._struct().count else []
+
+    def joined(self) -> bytes:
+        """The paths as one piece, zero bytes between them."""
+        return self._with_paths(bytes) if self._struct().count else b""
+
+    def _with_paths(self, use: Callable[[Any], Any]) -> Any:
+        """What `use` makes of the buffer with the paths, zero bytes between them."""
         batch = self._struct()
-        if batch.count == 0:
-            return []
         if batch.name_offsets == ffi.NULL:
-            return _split(ffi.buffer(batch.names, batch.names_size - 1), self._text)
+            return use(ffi.buffer(batch.names, batch.names_size - 1))
         out, size = ffi.new("char **"), ffi.new("int64_t *")
         check(lib.fo_batch_paths(batch, out, size))
         try:
-            return _split(ffi.buffer(out[0], size[0] - 1), self._text)
+            return use(ffi.buffer(out[0], size[0] - 1))
         finally:
             lib.fo_batch_free_paths(out[0])
 
