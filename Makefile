@@ -24,6 +24,9 @@ $(NATIVE): $(ENV) $(SOURCES)
 env: $(ENV) ## make the virtual environment
 build: $(NATIVE) ## compile the core in place
 
+demo: $(NATIVE) ## read /usr (or ROOT=...) and say what is in it
+	@$(BIN)/python tools/demo.py $(or $(ROOT),/usr)
+
 test: test-native test-stdlib test-posix test-c ## the whole suite on every backend, and the C tests
 
 test-native: $(NATIVE) ## the suite on the native backend
