@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from fastos.x import y as y
     from fastos._batch import Batch as Batch
+    from fastos._completed import CalledProcessError as CalledProcessError
+    from fastos._completed import Completed as Completed
+    from fastos._completed import TimeoutExpired as TimeoutExpired
     from fastos._entry import Entry as Entry
     from fastos._environment import environ as environ
     from fastos._environment import environment as environment
@@ -27,15 +30,12 @@ if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from f
     from fastos._process import Process as Process
     from fastos._process import spawn as spawn
     from fastos._pty import PTY as PTY
-    from fastos._run import CalledProcessError as CalledProcessError
-    from fastos._run import Command as Command
-    from fastos._run import Completed as Completed
-    from fastos._run import Progress as Progress
-    from fastos._run import RunMany as RunMany
-    from fastos._run import TimeoutExpired as TimeoutExpired
     from fastos._run import pipeline as pipeline
     from fastos._run import run as run
-    from fastos._run import run_many as run_many
+    from fastos._run_many import Progress as Progress
+    from fastos._run_many import RunMany as RunMany
+    from fastos._run_many import run_many as run_many
+    from fastos._run_plan import Command as Command
     from fastos._scan import Frontier as Frontier
     from fastos._scan import Scan as Scan
     from fastos._scan import Stats as Stats
@@ -63,17 +63,10 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "_walk": ("fwalk", "walk"),
     "supervise.service": ("Service",),
     "supervise.supervisor": ("Supervisor",),
-    "_run": (
-        "CalledProcessError",
-        "Command",
-        "Completed",
-        "Progress",
-        "RunMany",
-        "TimeoutExpired",
-        "pipeline",
-        "run",
-        "run_many",
-    ),
+    "_completed": ("CalledProcessError", "Completed", "TimeoutExpired"),
+    "_run_plan": ("Command",),
+    "_run": ("pipeline", "run"),
+    "_run_many": ("Progress", "RunMany", "run_many"),
 }
 _SUBMODULES = ("aio", "os", "owner", "subprocess", "supervise")
 

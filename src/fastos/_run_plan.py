@@ -1,0 +1,163 @@
+"""From the options of a run to jobs: looked at once, for one command or for a whole batch."""
+
+import locale
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from fastos import _backend, _process
+from fastos import _spawn_options as options
+from fastos._pty import PTY
+from fastos._run_job import Job
+
+if TYPE_CHECKING:
+    from fastos._backend import native_run as backend
+else:
+    backend = _backend.topic("run")
+
+PIPE = options.PIPE
+DEVNULL = options.DEVNULL
+
+Input: TypeAlias = "str | bytes | bytearray | memoryview | options.HasFileno | None"
+
+_RUN_OPTIONS = frozenset(
+    ("input", "capture", "text", "encoding", "errors", "timeout", "output_limit", "kill_at_limit", "kill_tree")
+) | {"stdin", "stdout", "stderr"}
+_SPAWN_OPTIONS = frozenset(_process.spawn.__kwdefaults__ or ()) - _RUN_OPTIONS
+
+
+def check_names(names: Mapping[str, Any]) -> None:
+    for name in names:
+        if name not in _RUN_OPTIONS and name not in _SPAWN_OPTIONS:
+            raise TypeError(f"unexpected option {name!r}")
+
+
+class Command:
+    """Arguments together with options of their own, for `run_many` and `pipeline`.
+
+    Command(["sort", "-u"], input=names, timeout=10, env={"LC_ALL": "C"}): every option of `run` but check.
+    """
+
+    __slots__ = ("args", "options")
+
+    def __init__(self, args: options.Arguments, **options: Any) -> None:
+        check_names(options)
+        self.args = args
+        self.options = options
+
+    def __repr__(self) -> str:
+        more = "".join(f", {name}={value!r}" for name, value in self.options.items())
+        return f"Command({self.args!r}{more})"
+
+
+AnyCommand: TypeAlias = "options.Arguments | Command | Mapping[str, Any]"
+
+
+def args_and_options(command: AnyCommand) -> tuple[Any, Mapping[str, Any]]:
+    if isinstance(command, Command):
+        return command.args, command.options
+    if isinstance(command, Mapping):
+        own = dict(command)
+        try:
+            args = own.pop("args")
+        except KeyError:
+            raise TypeError('a command given as a mapping needs "args"') from None
+        check_names(own)
+        return args, own
+    if isinstance(command, str | bytes | os.PathLike):
+        raise TypeError(f"a command is a sequence of arguments, such as [{command!r}]; fastos runs no shell")
+    return command, {}
+
+
+class Plan:
+    """Options that have been looked at once, for one command or for all of a batch."""
+
+    __slots__ = ("decode", "encoding", "errors", "executable", "given", "job", "request", "stderr", "stdout")
+
+    def __init__(self, given: Mapping[str, Any], capture: bool, stdin: Any = None) -> None:
+        check_names(given)
+        self.given = dict(given)
+        self.request: Any = None
+        self.executable: Any = None
+        text, self.encoding, errors = given.get("text"), given.get("encoding"), given.get("errors")
+        self.decode = bool(text or self.encoding or errors)
+        self.errors = errors or "strict"
+        if given.get("capture", capture):
+            if "stdout" in given or "stderr" in given:
+                raise ValueError("capture collects stdout and stderr: say stdout=PIPE or stderr=PIPE for one of them")
+            self.given["stdout"] = self.given["stderr"] = PIPE
+        self._streams(stdin)
+        self.job = self._job()
+
+    def _streams(self, stdin: Any) -> None:
+        given = self.given
+        if given.get("stdin") == PIPE and given.get("input") is None:
+            raise ValueError("stdin=PIPE is for input=; a process to talk with is what fastos.spawn starts")
+        if given.get("input") is not None:
+            if given.get("stdin") not in (None, PIPE):
+                raise ValueError("stdin and input exclude each other")
+            value = given["input"]
+            given["stdin"] = value if hasattr(value, "fileno") else PIPE
+        elif given.get("stdin") is None:
+            given["stdin"] = stdin
+        for name in ("stdin", "stdout", "stderr"):
+            if isinstance(given.get(name), PTY) or given.get(name) is PTY:
+                raise ValueError(f"{name}: a pseudo-terminal needs somebody to talk to: fastos.spawn")
+        self.stdout = given.get("stdout") == PIPE
+        self.stderr = given.get("stderr") == PIPE
+
+    def _job(self) -> Job:
+        """The numbers that are the same for every command."""
+        given, job = self.given, Job()
+        timeout, limit = given.get("timeout"), given.get("output_limit")
+        job.timeout_ns = -1 if timeout is None else max(0, min(int(timeout * 1e9), 2**62))
+        if limit is not None and limit < 0:
+            raise ValueError("output_limit must not be negative")
+        job.output_limit = -1 if limit is None else limit
+        job.kill_at_limit = bool(given.get("kill_at_limit", False))
+        job.kill_tree = bool(given.get("kill_tree", True))
+        job.input = self._input(given.get("input"))
+        job.block = job.keep = job.candidates = job.executable = None
+        job.plan = self
+        return job
+
+    def _input(self, value: Input) -> Any:
+        if value is None or hasattr(value, "fileno"):
+            return None
+        if isinstance(value, str):
+            return value.encode(self.encoding or locale.getpreferredencoding(False), self.errors)
+        return bytes(value) if isinstance(value, memoryview) else value
+
+    def make_request(self, args: options.Arguments) -> Any:
+        sys.audit("fastos.spawn", args, self.given.get("cwd"), self.given.get("env"))
+        more = {name: value for name, value in self.given.items() if name in _SPAWN_OPTIONS}
+        streams = {name: self.given.get(name) for name in ("stdin", "stdout", "stderr")}
+        return _process.prepare(args, **streams, **more)
+
+    def job_for(self, args: options.Arguments, token: int) -> Job:
+        """A job with a request of its own."""
+        job = self.job
+        job.args, job.token, job.request = args, token, self.make_request(args)
+        return job
+
+    def shared_job(self, args: options.Arguments, token: int) -> Job:
+        """One of many jobs with the same request, made with the first."""
+        if self.request is None:
+            self.request = self.make_request(args)
+            executable = self.given.get("executable")
+            if executable is not None:
+                self.executable = options.candidates(os.fsencode(executable), self.given.get("env"))
+        else:
+            sys.audit("fastos.spawn", args, self.given.get("cwd"), self.given.get("env"))
+        job, model = Job(), self.job
+        job.args, job.token, job.request = args, token, self.request
+        job.timeout_ns, job.output_limit, job.input = model.timeout_ns, model.output_limit, model.input
+        job.kill_at_limit, job.kill_tree = model.kill_at_limit, model.kill_tree
+        job.plan, job.keep, job.executable = self, None, self.executable
+        backend.encode(job, self.given.get("env"))
+        return job
+
+    def text_of(self, output: bytes) -> str:
+        text = output.decode(self.encoding or locale.getpreferredencoding(False), self.errors)
+        return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text

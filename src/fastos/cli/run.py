@@ -1,0 +1,287 @@
+"""fastos run: many commands, some at a time.
+
+Exit code, as xargs documents it: 0 if all succeeded; 123 if any failed with 1 to 125 (or ran out of time); 124 if one
+exited with 255; 125 if one was killed by a signal; 126 if one could not be run; 127 if one was not found; 130 after
+Ctrl-C; 1 for anything else.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
+
+from fastos._completed import Completed
+from fastos._run_many import Progress, run_many
+
+_EXAMPLES = """\
+examples:
+  fastos run -j4 gzip -9 {} ::: *.log           one command an argument; {} is the argument, else it is appended
+  fastos run -j4 -a files.txt -- wc -l          one command a line of files.txt
+  find . -print0 | fastos run -0 -- md5sum      NUL-terminated arguments from standard input
+  fastos run < commands.txt                     each line is a command (--shell: for the shell)
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EXAMPLES + "\n" + (__doc__ or "").split("\n\n", 1)[1]
+    add = parser.add_argument
+    add("-j", "--jobs", type=int, help="processes at a time (default: one a CPU)")
+    add("-a", "--arg-file", metavar="FILE", help="read arguments from FILE instead of standard input")
+    add("-0", "--null", action="store_true", help="arguments end in NUL instead of newline")
+    add("--timeout", type=float, metavar="SECONDS", help="kill a command and its descendants after so long")
+    add("--retries", type=int, default=0, metavar="N", help="run a command that failed up to N times more")
+    add("-k", "--keep-order", action="store_true", help="print output in the order of the commands")
+    add("--shell", action="store_true", help="give each command to /bin/sh -c, arguments quoted")
+    add("--halt", action="store_true", help="after the first failure start no more")
+    add("--results", metavar="FILE", help="write a JSON line for each command, with its output, to FILE")
+    add("--dry-run", action="store_true", help="print the commands instead of running them")
+    add("--no-progress", action="store_true", help="no progress bar on a terminal")
+    add("--summary", action="store_true", help="print a table of what ran (the default on a terminal)")
+    add("words", nargs=argparse.REMAINDER, metavar="COMMAND ... [::: ARGUMENT ...]", help="see the examples")
+
+
+def _lines(options: argparse.Namespace) -> Iterator[str]:
+    """The arguments from the file or from standard input, as they come."""
+    stream: IO[bytes] = sys.stdin.buffer
+    if options.arg_file:
+        stream = open(options.arg_file, "rb")  # noqa: SIM115  (closed below, whichever it is)
+    with stream:
+        if not options.null:
+            for line in stream:
+                if text := os.fsdecode(line.rstrip(b"\n")):
+                    yield text
+            return
+        rest = b""
+        while block := stream.read1(65536) if hasattr(stream, "read1") else stream.read(65536):
+            *whole, rest = (rest + block).split(b"\0")
+            yield from map(os.fsdecode, whole)
+        if rest:
+            yield os.fsdecode(rest)
+
+
+def _fill_in(words: list[str], argument: str) -> list[str]:
+    if any("{}" in word for word in words):
+        return [word.replace("{}", argument) for word in words]
+    return [*words, argument]
+
+
+def commands(options: argparse.Namespace) -> Iterable[list[str]]:
+    """What the command line asks for."""
+    words = list(options.words)
+    if words[:1] == ["--"]:
+        words = words[1:]
+    arguments: Iterable[str] | None = None
+    if ":::" in words:
+        at = words.index(":::")
+        words, arguments = words[:at], words[at + 1 :]
+    if arguments is None:
+        arguments = _lines(options)
+    elif options.arg_file:
+        raise SystemExit("fastos run: either ::: or --arg-file")
+    for argument in arguments:
+        if options.shell:
+            line = " ".join(_fill_in(words, shlex.quote(argument))) if words else argument
+            yield ["/bin/sh", "-c", line]
+        else:
+            yield _fill_in(words, argument) if words else shlex.split(argument)
+
+
+# -- what comes out ---------------------------------------------------------------------------------------------------
+
+
+class Report:
+    """Passes output on, writes results, counts, and knows the exit code."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._results: IO[str] | None = None
+        if options.results:
+            self._results = open(options.results, "w", encoding="utf-8")  # noqa: SIM115  (closed in close)
+        self.finished = self.failed = self.timed_out = 0
+        self.code = 0
+        self.seconds = self.cpu = 0.0
+        self.slowest: Completed | None = None
+        self.failures: list[Completed] = []
+
+    def take(self, completed: Completed, attempts: int) -> None:
+        self.finished += 1
+        self.seconds += completed.duration
+        if (usage := _usage(completed)) is not None:
+            self.cpu += usage["user_s"] + usage["system_s"]
+        if self.slowest is None or completed.duration > self.slowest.duration:
+            self.slowest = completed
+        for data, stream in ((completed.stdout, sys.stdout.buffer), (completed.stderr, sys.stderr.buffer)):
+            if data:
+                stream.write(data)
+                stream.flush()
+        if not completed.success:
+            self._failure(completed)
+        if self._results is not None:
+            json.dump(_as_json(completed, attempts), self._results)
+            self._results.write("\n")
+            self._results.flush()
+
+    def _failure(self, completed: Completed) -> None:
+        self.failed += 1
+        self.timed_out += completed.timed_out
+        self.code = max(self.code, exit_code(completed))
+        if len(self.failures) < 20:
+            self.failures.append(completed)
+        if completed.error is not None or completed.timed_out:
+            what = completed.error or f"killed after {completed.duration:.1f} s"
+            print(f"fastos run: {shlex.join(map(os.fsdecode, completed.args))}: {what}", file=sys.stderr)
+
+    def close(self) -> None:
+        if self._results is not None:
+            self._results.close()
+
+
+def exit_code(completed: Completed) -> int:
+    """What one command adds to the exit code; the greatest wins."""
+    if completed.success:
+        return 0
+    if completed.error is not None:
+        return 127 if isinstance(completed.error, FileNotFoundError) else 126
+    if completed.timed_out:
+        return 123
+    if completed.returncode < 0:
+        return 125
+    return 124 if completed.returncode == 255 else 123
+
+
+def _usage(completed: Completed) -> dict[str, float] | None:
+    try:
+        usage = completed.rusage
+    except NotImplementedError:
+        return None
+    if usage is None:
+        return None
+    return {"user_s": usage.ru_utime, "system_s": usage.ru_stime, "max_rss_kib": usage.ru_maxrss}
+
+
+def _as_json(completed: Completed, attempts: int) -> dict[str, Any]:
+    return {
+        "index": completed.index,
+        "command": [os.fsdecode(word) for word in completed.args],
+        "returncode": completed.returncode,
+        "error": None if completed.error is None else str(completed.error),
+        "timed_out": completed.timed_out,
+        "attempts": attempts,
+        "pid": completed.pid,
+        "duration_s": round(completed.duration, 6),
+        "rusage": _usage(completed),
+        "stdout": (completed.stdout or b"").decode(errors="backslashreplace"),
+        "stderr": (completed.stderr or b"").decode(errors="backslashreplace"),
+    }
+
+
+def _print_summary(report: Report) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=None, show_header=False)
+    table.add_row("commands", str(report.finished))
+    table.add_row("failed", str(report.failed))
+    table.add_row("out of time", str(report.timed_out))
+    table.add_row("run time, all", f"{report.seconds:.3f} s")
+    table.add_row("CPU time, all", f"{report.cpu:.3f} s")
+    if report.slowest is not None:
+        table.add_row("slowest", f"{report.slowest.duration:.3f} s: {_words(report.slowest)}")
+    for completed in report.failures:
+        table.add_row("failed", f"{completed.returncode}: {_words(completed)}")
+    Console(stderr=True).print(table)
+
+
+def _words(completed: Completed) -> str:
+    from rich.markup import escape
+
+    return escape(shlex.join(map(os.fsdecode, completed.args)))
+
+
+class _Bar:
+    """A live progress bar on standard error, or nothing."""
+
+    def __init__(self, wanted: bool) -> None:
+        self._progress: Any = None
+        if wanted:
+            from rich.console import Console
+            from rich.progress import Progress as Live
+
+            self._progress = Live(console=Console(stderr=True), transient=True)
+            self._task = self._progress.add_task("running", total=None)
+            self._progress.start()
+
+    def show(self, progress: Progress) -> None:
+        if self._progress is not None:
+            text = f"{progress.running} running, {progress.failed} failed"
+            self._progress.update(self._task, completed=progress.finished, total=progress.total, description=text)
+
+    def close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+
+def _run_round(source: Iterable[list[str]], options: argparse.Namespace, bar: _Bar) -> Iterator[Completed]:
+    with run_many(
+        source,
+        jobs=options.jobs,
+        timeout=options.timeout,
+        ordered=options.keep_order,
+        stop_on_error=options.halt,
+        progress=bar.show,
+    ) as results:
+        yield from results
+
+
+def _execute(options: argparse.Namespace, report: Report, bar: _Bar) -> None:
+    """Runs all; what failed again at the end, as often as retries are allowed."""
+    attempt = 1
+    source: Iterable[list[str]] = commands(options)
+    numbers: list[int] = []  # of those that are tried again: their numbers in the first round
+    if ":::" in options.words:
+        source = list(source)
+    while True:
+        again: list[tuple[int, list[str]]] = []
+        for completed in _run_round(source, options, bar):
+            if attempt > 1:
+                completed.index = numbers[completed.index]
+            if completed.success or attempt > options.retries or isinstance(completed.error, FileNotFoundError):
+                report.take(completed, attempt)
+            else:
+                again.append((completed.index, completed.args))
+        if not again:
+            return
+        again.sort(key=lambda pair: pair[0])
+        numbers, source, attempt = [number for number, _ in again], [args for _, args in again], attempt + 1
+
+
+def main(options: argparse.Namespace) -> int:
+    if options.jobs is not None and options.jobs < 1:
+        raise SystemExit("fastos run: --jobs must be at least 1")
+    if options.dry_run:
+        for command in commands(options):
+            print(shlex.join(command))
+        return 0
+    terminal = sys.stderr.isatty()
+    report, bar = Report(options), _Bar(terminal and not options.no_progress)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        _execute(options, report, bar)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except (OSError, ValueError) as error:
+        print(f"fastos run: {error}", file=sys.stderr)
+        return 1
+    finally:
+        bar.close()
+        report.close()
+    if options.summary or (terminal and report.finished > 1):
+        _print_summary(report)
+    return report.code

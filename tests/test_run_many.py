@@ -1,0 +1,242 @@
+"""run_many: many at once, in order or as they end, lazily, with deadlines, and nothing left behind."""
+
+import itertools
+import os
+import pathlib
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+import fastos
+from fastos import _backend
+
+
+def sh(script: str) -> list[str]:
+    return ["/bin/sh", "-c", script]
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 7, 64])
+def test_every_command_has_its_result(jobs: int) -> None:
+    commands = [sh(f"echo {number}; exit {number % 3}") for number in range(50)]
+    results = list(fastos.run_many(commands, jobs=jobs, text=True))
+    assert sorted(result.index for result in results) == list(range(50))
+    for result in results:
+        assert result.args == commands[result.index]
+        assert (result.stdout, result.returncode) == (f"{result.index}\n", result.index % 3)
+
+
+def test_in_order() -> None:
+    commands = [sh("sleep 0.2"), *[["true"]] * 20]
+    assert [result.index for result in fastos.run_many(commands, jobs=4, ordered=True)] == list(range(21))
+
+
+def test_as_they_end() -> None:
+    first = next(iter(fastos.run_many([["sleep", "60"], ["true"]], jobs=2)))
+    assert first.index == 1
+
+
+def test_the_iterable_is_read_lazily() -> None:
+    read = 0
+
+    def endless() -> Iterator[list[str]]:
+        nonlocal read
+        while True:
+            read += 1
+            yield ["true"]
+
+    with fastos.run_many(endless(), jobs=2) as results:
+        assert len(list(itertools.islice(results, 50))) == 50
+    assert read <= 50 + 18
+
+
+def test_own_options() -> None:
+    commands = [
+        fastos.Command(["cat"], input=b"in"),
+        {"args": sh("echo $A"), "env": {"A": "x"}},
+        fastos.Command(["sleep", "60"], timeout=0.1),
+        fastos.Command(sh("echo a; echo b >&2"), stdout=fastos.PIPE, stderr=fastos.DEVNULL, text=True),
+    ]
+    cat, env, late, one = fastos.run_many(commands, jobs=3, ordered=True)
+    assert cat.stdout == b"in"
+    assert env.stdout == b"x\n"
+    assert late.timed_out
+    assert (one.stdout, one.stderr) == ("a\n", None)
+
+
+def test_what_cannot_be_started_is_a_result() -> None:
+    commands = [["/nowhere/program"], ["echo", "nul\0inside"], ["/etc"], ["true"]]
+    missing, nul, directory, fine = fastos.run_many(commands, ordered=True)
+    assert isinstance(missing.error, FileNotFoundError)
+    assert isinstance(missing.error, fastos.SpawnError)
+    assert missing.error.filename == "/nowhere/program"
+    assert missing.returncode == 127
+    assert isinstance(nul.error, ValueError)
+    assert isinstance(directory.error, PermissionError)
+    assert directory.returncode == 126
+    assert fine.success
+    with pytest.raises(FileNotFoundError):
+        missing.check_returncode()
+
+
+def test_undecodable_output_is_a_result() -> None:
+    (result,) = fastos.run_many([["printf", r"\377"]], encoding="utf-8")
+    assert isinstance(result.error, UnicodeDecodeError)
+    assert result.stdout == b"\xff"
+
+
+def test_a_command_that_is_none() -> None:
+    results = fastos.run_many([["true"], "true; a string"], jobs=1)
+    assert next(results).success
+    with pytest.raises(TypeError, match="no shell"):
+        next(results)
+
+
+def test_what_the_iterable_raises_comes_after_the_results() -> None:
+    def broken() -> Iterator[list[str]]:
+        yield ["true"]
+        raise KeyError("source")
+
+    results = fastos.run_many(broken())
+    assert next(results).success
+    with pytest.raises(KeyError, match="source"):
+        next(results)
+    assert list(results) == []
+
+
+def test_stop_on_error() -> None:
+    results = fastos.run_many([["false"], *[sh("sleep 0.05")] * 30], jobs=1, stop_on_error=True)
+    seen = list(results)
+    assert len(seen) + results.skipped < 31
+    assert not seen[0].success
+
+
+def test_progress() -> None:
+    seen: list[fastos.Progress] = []
+    list(fastos.run_many([["true"], ["false"]], jobs=1, progress=seen.append))
+    assert [(step.finished, step.total) for step in seen] == [(1, 2), (2, 2)]
+    assert seen[-1].failed == 1
+
+
+def test_no_commands() -> None:
+    assert list(fastos.run_many([])) == []
+
+
+@pytest.mark.parametrize("options", [{"jobs": 0}, {"nonsense": 1}, {"output_limit": -1}])
+def test_nonsense_is_refused_before_any_work(options: dict[str, object]) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        fastos.run_many([["true"]], **options)  # type: ignore[arg-type]
+
+
+def test_dropped_half_way() -> None:
+    """The leak check sees that the children are killed and reaped."""
+    results = fastos.run_many([["true"], *[["sleep", "60"]] * 10], jobs=5)
+    assert next(results).success
+    del results
+
+
+def test_dropped_with_grandchildren(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "pid"
+    with fastos.run_many([sh(f"sleep 60 & echo $! > {file}; wait")]) as results:
+        results.feed()
+        while not file.exists() or not file.read_text().endswith("\n"):
+            time.sleep(0.005)
+    pid = int(file.read_text())
+    deadline = time.monotonic() + 10
+    while (stat := pathlib.Path(f"/proc/{pid}/stat")).exists() and stat.read_text().rpartition(")")[2].split()[
+        0
+    ] != "Z":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_deadlines_each_on_its_own() -> None:
+    commands = [fastos.Command(["sleep", "60"], timeout=0.05 * number) for number in range(1, 9)]
+    results = list(fastos.run_many(commands, jobs=8))
+    assert all(result.timed_out and result.returncode == -signal.SIGKILL for result in results)
+
+
+def test_limit() -> None:
+    one, two = fastos.run_many([["yes"], ["echo", "short"]], ordered=True, output_limit=4096, kill_at_limit=True)
+    assert one.truncated
+    assert len(one.stdout) == 4096
+    assert not two.truncated
+
+
+def test_much_output_of_many() -> None:
+    results = list(fastos.run_many([["head", "-c", "3000000", "/dev/zero"]] * 8, jobs=4))
+    assert [len(result.stdout) for result in results] == [3_000_000] * 8
+
+
+def test_standard_input_is_empty() -> None:
+    (result,) = fastos.run_many([["cat"]])
+    assert result.stdout == b""
+
+
+@pytest.mark.native
+def test_usage_of_each() -> None:
+    for result in fastos.run_many([["true"]] * 5):
+        assert result.rusage is not None
+        assert result.rusage.ru_maxrss > 0
+
+
+def test_few_descriptors_mean_fewer_at_once() -> None:
+    if _backend.NAME == "stdlib":
+        pytest.skip("subprocess fails with EMFILE")
+    open_now = max(map(int, os.listdir("/proc/self/fd"))) + 1
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_now + 30, hard))
+    try:
+        results = list(fastos.run_many([sh("sleep 0.02; echo x")] * 60, jobs=60))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert all(result.stdout == b"x\n" for result in results)
+
+
+@pytest.mark.native
+def test_no_thread_for_each_process() -> None:
+    with fastos.run_many([["sleep", "60"]] * 100, jobs=100) as results:
+        results.feed()
+        assert results._many is not None
+        while results._many.running() < 100:
+            time.sleep(0.005)
+        assert len(os.listdir("/proc/self/task")) < 10
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_leaves_the_run_alone() -> None:
+    with fastos.run_many([["sleep", "0.3"]] * 2, jobs=2) as results:
+        results.feed()
+        pid = os.fork()
+        if pid == 0:
+            results.close()
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert all(result.success for result in results)
+
+
+def test_an_interrupt_ends_it() -> None:
+    code = (
+        "import fastos, os, signal, threading\n"
+        "threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "try:\n"
+        "    list(fastos.run_many([['sleep', '60']] * 3, jobs=3))\n"
+        "except KeyboardInterrupt:\n"
+        "    try:\n"
+        "        os.waitpid(-1, os.WNOHANG)\n"
+        "    except ChildProcessError:\n"
+        "        print('nothing left')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "nothing left\n", done.stderr
+
+
+def test_children_have_the_signal_mask_of_the_caller() -> None:
+    script = "import signal; print(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    (result,) = fastos.run_many([[sys.executable, "-c", script]], text=True)
+    assert result.stdout == "False\n"
