@@ -69,6 +69,11 @@
  *   walk.c          the stack of directories to visit, what was read ahead, what is still true of it
  *   walk_pool.c     the process's read-ahead threads
  *   walk_read.c     one directory: its names, its links, its stamp
+ *   stat_many.c     metadata of many paths, in columns
+ *   usage.c         disk usage: the threads that read the tree (usage.h)
+ *   usage_read.c      one directory
+ *   usage_links.c     files with several names; the largest files
+ *   usage_report.c    sums, and what is asked about them
  *   walk_clock.c    whose clock stamps a file system, and so whether its times can be trusted
  *   run_child.c     a process on its way to its result: fed, read, killed, reaped
  *   run_stream.c    one collected stream
@@ -109,5 +114,7 @@
 #include "api/child.h"
 #include "api/execute.h"
 #include "api/walk.h"
+#include "api/stat_many.h"
+#include "api/usage.h"
 
 #endif

@@ -40,6 +40,12 @@ if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from f
     from fastos._scan import Scan as Scan
     from fastos._scan import Stats as Stats
     from fastos._scan import scan as scan
+    from fastos._stat import Stat as Stat
+    from fastos._stat import StatColumns as StatColumns
+    from fastos._stat import stat as stat
+    from fastos._stat import stat_many as stat_many
+    from fastos._usage import Usage as Usage
+    from fastos._usage import du as du
     from fastos._walk import fwalk as fwalk
     from fastos._walk import walk as walk
     from fastos.supervise.service import Service as Service
@@ -60,6 +66,8 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "_batch": ("Batch",),
     "_entry": ("Entry",),
     "_scan": ("Frontier", "Scan", "Stats", "scan"),
+    "_stat": ("Stat", "StatColumns", "stat", "stat_many"),
+    "_usage": ("Usage", "du"),
     "_walk": ("fwalk", "walk"),
     "supervise.service": ("Service",),
     "supervise.supervisor": ("Supervisor",),

@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "run": "run many commands, some at a time: run -j4 COMMAND {} ::: ARGUMENT ...",
     "supervise": "keep services running, or be the init of a container: supervise -- COMMAND",
     "ctl": "talk to a running supervisor",
+    "du": "show what takes the space in a tree",
 }
 
 
