@@ -237,7 +237,7 @@ def limits(rlimits: Limits) -> list[tuple[int, int, int]]:
 def _limit_names() -> dict[int, str]:
     import resource
 
-    return {getattr(resource, name): name for name in dir(resource) if name.startswith("RLIMIT_")}
+    return {getattr(resource, name): name for name in reversed(dir(resource)) if name.startswith("RLIMIT_")}
 
 
 def limit_name(number: int) -> str:
