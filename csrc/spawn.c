@@ -64,7 +64,7 @@ int fo_spawn(const struct fo_spawn_request *request, struct fo_spawn_result *res
     fo_spawn_close_opened(&plan);
     free(plan.block);
     if (failed < 0) {
-        fo_spawn_close_result(result);
+        fo_spawn_release(result);
         result->step = plan.report.step;
         result->error = -failed;
         result->index = plan.report.index;

@@ -70,9 +70,6 @@ int fo_spawn_above_streams(int fd);
 /* Closes what was opened for the child. */
 void fo_spawn_close_opened(struct fo_spawn_plan *plan);
 
-/* Closes the caller's ends after a failure. */
-void fo_spawn_close_result(struct fo_spawn_result *result);
-
 /* spawn_child.c: carries the plan out; returns only if a step failed, with the report made. */
 void fo_spawn_child(struct fo_spawn_plan *plan);
 

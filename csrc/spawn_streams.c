@@ -165,7 +165,7 @@ static void close_one(int32_t *fd) {
     }
 }
 
-void fo_spawn_close_result(struct fo_spawn_result *result) {
+void fo_spawn_release(struct fo_spawn_result *result) {
     for (int stream = 0; stream < 3; stream++) {
         close_one(&result->pipes[stream]);
     }

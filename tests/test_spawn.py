@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from spawned import SH, output, python, shell
 
 import fastos
 from fastos import _backend
+from spawned import SH, output, python, shell
 
 
 def script(path: Path, text: str, mode: int = 0o755) -> Path:

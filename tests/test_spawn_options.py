@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from spawned import SH, output, python, shell
 
 import fastos
+from spawned import SH, output, python, shell
 
 
 def raised(**options: object) -> fastos.SpawnError:

@@ -9,9 +9,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from spawned import SH, output, shell
 
 import fastos
+from spawned import SH, output, shell
 
 ROOT = pytest.mark.root
 

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from spawned import SH, output, python, shell
 
 import fastos
+from spawned import SH, output, python, shell
+
 
 def open_in_child(**options: object) -> set[int]:
     """The descriptors that a child has open."""
@@ -216,7 +217,7 @@ def test_a_cycle_through_the_streams() -> None:
     r, w = os.pipe()
     try:
         os.write(w, b"x")
-        targets = {number: r for number in range(3, 40)}
+        targets = dict.fromkeys(range(3, 40), r)
         assert python("import os; print(os.read(39, 1), os.fstat(3) == os.fstat(38))", fds=targets) == "b'x' True"
     finally:
         os.close(r)

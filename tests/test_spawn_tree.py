@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from spawned import SH, output
 
 import fastos
 from fastos import _backend
+from spawned import SH, output
 
 pytestmark = pytest.mark.native
 
@@ -76,7 +76,11 @@ def test_a_tree_that_grows() -> None:
     code = f"import os\nif os.fork(): os.wait()\nelse:\n    exec({script!r})"
     keep = "import ctypes, time; ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n"  # adopts, so that the chain stays a tree
     with fastos.spawn(
-        [sys.executable, "-c", keep + "import os\nif os.fork():\n    time.sleep(1000)\n" + f"else:\n    exec({code!r})"],
+        [
+            sys.executable,
+            "-c",
+            keep + "import os\nif os.fork():\n    time.sleep(1000)\n" + f"else:\n    exec({code!r})",
+        ],
         stdout=fastos.PIPE,
     ) as process:
         assert process.kill_tree(timeout=20) == []

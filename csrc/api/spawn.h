@@ -112,5 +112,8 @@ void fo_spawn_request_init(struct fo_spawn_request *request);
  * index, and then nothing is left behind: no child, no zombie, no descriptor. */
 int fo_spawn(const struct fo_spawn_request *request, struct fo_spawn_result *result);
 
+/* Closes the descriptors that the result still names, and sets them to -1; the caller does so to those it took over. */
+void fo_spawn_release(struct fo_spawn_result *result);
+
 /* The name of a step, as the message of an error begins with: "exec", "chdir", "setrlimit". */
 const char *fo_spawn_step_name(int step);

@@ -322,10 +322,7 @@ class Child:
 
     def close(self) -> None:
         """Closes what nobody took."""
-        self.close_pidfd()
-        for fd in (self.take_pipe(0), self.take_pipe(1), self.take_pipe(2), self.take_pty()):
-            if fd >= 0:
-                os.close(fd)
+        lib.fo_spawn_release(self.result)
 
 
 def exit_status(result: Any) -> ExitStatus:
