@@ -81,7 +81,7 @@ def test_streams_are_swapped() -> None:
 
 @pytest.mark.parametrize("options", [{"stdin": fastos.STDOUT}, {"stdout": fastos.STDOUT}, {"stdin": -17}])
 def test_streams_that_are_none(options: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="std(in|out)"):
+    with pytest.raises(ValueError, match=r"std(in|out)"):
         fastos.spawn(["true"], **options)
 
 

@@ -1,5 +1,6 @@
 """Spawning and waiting with the standard library: what `subprocess` can do, and a clear refusal of the rest."""
 
+import errno
 import math
 import os
 import subprocess
@@ -128,6 +129,13 @@ def _failure(request: Request, error: OSError) -> SpawnError:
     return spawn_error(step, error.errno or 0, filename)
 
 
+class _Popen(subprocess.Popen[bytes]):
+    """Without the finalizer: Process has one."""
+
+    def __del__(self) -> None:
+        pass
+
+
 class Child:
     """A started process as subprocess holds it."""
 
@@ -138,8 +146,10 @@ class Child:
         self._status: ExitStatus | None = None
 
     def start(self, request: Request) -> None:
+        if not request.program:
+            raise spawn_error("exec", errno.ENOENT, request.program)
         try:
-            self._popen = subprocess.Popen(request.args, bufsize=-1, **request.keywords)
+            self._popen = _Popen(request.args, bufsize=-1, **request.keywords)
         except OSError as error:
             raise _failure(request, error) from None
 
