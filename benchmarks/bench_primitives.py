@@ -86,13 +86,17 @@ CASES = [
     Case(("makedirs",), "makedirs(new); rmdir(new)", 1500, what="makedirs (parent is there)"),
     Case(("makedirs",), "makedirs(deep); removedirs(deep)", 500, what="makedirs (three new), removedirs"),
     single("rename", "rename(file, file)", 5000),
-    Case(("listdir",), "listdir(root)", 1500, what="listdir (3 names)"),
+    Case(("listdir",), "listdir(root)", 1500, what="listdir (7 names)"),
     Case(("listdir",), "listdir(large)", 15, what="listdir (5,000 names)"),
     Case(("symlink", "unlink"), "symlink(file, new); unlink(new)", 1500, "symlink"),
     Case(("link", "unlink"), "link(file, new); unlink(new)", 1500),
     single("readlink", "readlink(pointer)", 5000),
     Case(("waitpid",), "pid = fork() or _exit(0); waitpid(pid, 0)", 15, "fork", "fork, waitpid"),
     Case(("wait4",), "pid = fork() or _exit(0); wait4(pid, 0)", 15, what="fork, wait4"),
+    Case(("walk",), "for _ in walk(shallow): pass", 500, what="walk (3 directories)"),
+    Case(("walk",), "for _ in walk(wide): pass", 10, what="walk (300 directories)"),
+    Case(("fwalk",), "for _ in fwalk(shallow): pass", 300, what="fwalk (3 directories)"),
+    Case(("fwalk",), "for _ in fwalk(wide): pass", 6, what="fwalk (300 directories)"),
     single("system", "system(':')", 10),
     single("spawnv", "spawnv(P_WAIT, '/bin/true', ['true'])", 10),
     single("spawnlp", "spawnlp(P_WAIT, 'true', 'true')", 10),
@@ -102,8 +106,10 @@ CASES = [
 
 def implementations() -> dict[str, dict[str, Any]]:
     native: dict[str, Any] = {}
+    fastos_walk = importlib.import_module("fastos._walk")
     for topic in TOPICS:
         native.update(vars(importlib.import_module(f"fastos._backend.native_{topic}")))
+    native["walk"], native["fwalk"] = fastos_walk.walk, fastos_walk.fwalk
     native["popen"] = importlib.import_module("fastos._popen").popen
     return {"fastos": native, "os": dict(vars(os))}
 
@@ -119,6 +125,13 @@ def place() -> Iterator[dict[str, Any]]:
         os.mkdir(large)
         for number in range(5000):
             os.close(os.open(os.path.join(large, f"a name of usual length {number}"), os.O_CREAT))
+        shallow, wide = os.path.join(root, "shallow"), os.path.join(root, "wide")
+        for number in range(2):
+            os.makedirs(os.path.join(shallow, f"directory {number}"))
+        for number in range(300):
+            os.makedirs(os.path.join(wide, f"directory {number}"))
+            for inside in range(10):
+                os.close(os.open(os.path.join(wide, f"directory {number}", f"file {inside}"), os.O_CREAT))
         file, pointer = os.path.join(root, "file"), os.path.join(root, "pointer")
         os.close(os.open(file, os.O_CREAT, 0o600))
         os.symlink("a/target/of/usual/length", pointer)
@@ -135,7 +148,7 @@ def place() -> Iterator[dict[str, Any]]:
         yield {
             **opened,
             **names,
-            **{"root": root, "large": large, "file": file, "pointer": pointer},
+            **{"root": root, "large": large, "shallow": shallow, "wide": wide, "file": file, "pointer": pointer},
             **{"pid": os.getpid(), "group": os.getpgrp(), "_exit": os._exit, "P_WAIT": 0},
         }
 

@@ -20,7 +20,7 @@ from fastos import _backend
 
 if TYPE_CHECKING:
     from os import *  # noqa: F403
-    from os import mkdir, path
+    from os import path
 
 # What this module takes from fastos, by the module that has it; benchmarks/bench_primitives.py decides.
 _FASTER = {
@@ -35,8 +35,9 @@ _FASTER = {
         "spawnlpe",
     ),
     "fastos._popen": ("popen",),
+    "fastos._walk": ("walk", "fwalk"),
 }
-_TAKEN = frozenset(name for names in _FASTER.values() for name in names) | {"makedirs"}
+_TAKEN = frozenset(name for names in _FASTER.values() for name in names)
 _ADDED = ("popen2", "popen3", "popen4")
 _OWN_NAMES = {"__name__", "__doc__", "__file__", "__cached__", "__loader__", "__spec__", "__package__", "__builtins__"}
 
@@ -65,7 +66,6 @@ def _fill(namespace: dict[str, _Any]) -> None:
         for module, names in _FASTER.items():
             found = vars(_module(module))
             namespace.update({name: found[name] for name in names})
-        namespace["makedirs"] = _makedirs
     added = vars(_module("fastos._popen"))
     namespace.update({name: added[name] for name in _ADDED})
     namespace["__all__"] = [*_standard.__all__, *_ADDED]
@@ -81,22 +81,6 @@ def _counterpart(namespace: dict[str, _Any], member: _Any) -> _Any:
     return namespace[name] if getattr(_standard, name, None) is member else member
 
 
-def _makedirs(name: _Any, mode: int = 0o777, exist_ok: bool = False) -> None:
-    """makedirs(name [, mode=0o777][, exist_ok=False])
-
-    As the standard function; the last directory is tried first, so what has its parent costs one system call.
-    """
-    try:
-        mkdir(name, mode)
-    except FileExistsError:
-        if not exist_ok or not path.isdir(name):
-            raise
-    except OSError:
-        _standard_makedirs(name, mode, exist_ok)
-
-
-_makedirs.__name__ = _makedirs.__qualname__ = "makedirs"
-_standard_makedirs = _rebound(_standard.makedirs)
 _fill(globals())
 # As `import os.path` works, so does `import fastos.os.path`.
 _sys.modules[f"{__name__}.path"] = path
