@@ -50,6 +50,9 @@ tsan: ## the C tests under ThreadSanitizer
 conformance: $(NATIVE) ## CPython's own tests with the drop-ins, on each interpreter of the machine (ARGS=--python 3.11)
 	$(BIN)/python tools/conformance.py $(ARGS)
 
+fuzz: ## every parser of foreign bytes, by libFuzzer (clang), SECONDS=20 each
+	@$(MAKE) --no-print-directory -C tests/c fuzz
+
 lint: $(ENV) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -107,7 +107,7 @@ struct fo_git_config {
 };
 
 /* Takes over what a configuration file sets; a missing file sets nothing. home may be NULL.
- * Returns 0, -ENOMEM or -errno. */
+ * Returns 0, -ENOMEM, -EINVAL for files that include each other, or -errno. */
 int fo_git_config_read(struct fo_git_config *config, int dir_fd, const char *name, const char *home);
 
 /* The same from text in memory; include.path is followed relative to dir_fd. */

@@ -93,7 +93,7 @@ static char *expand_home(const char *path, const char *home) {
 
 static int include(struct parser *p, const char *value) {
     if (p->depth >= INCLUDES_MAX)
-        return 0;
+        return -EINVAL; /* as in git: files that include each other end it all, or it would take forever */
     char *path = expand_home(value, p->home);
     if (!path)
         return -ENOMEM;
@@ -108,7 +108,7 @@ static int include(struct parser *p, const char *value) {
     return fo_file_is_absent(result) ? 0 : result;
 }
 
-/* Takes one setting; value NULL stands for a key without '='. Returns 0 or -ENOMEM. */
+/* Takes one setting; value NULL stands for a key without '='. Returns 0 or -errno. */
 static int take(struct parser *p, const char *key, const char *value) {
     struct fo_git_config *config = p->config;
     if (strcmp(p->section, "core") == 0 && strcasecmp(key, "excludesfile") == 0 && value) {
@@ -129,7 +129,7 @@ static int take(struct parser *p, const char *key, const char *value) {
     return 0;
 }
 
-/* Reads `key`, `key = value`. Returns 0 or -ENOMEM. */
+/* Reads `key`, `key = value`. Returns 0 or -errno. */
 static int read_setting(struct parser *p) {
     char key[SECTION_MAX];
     size_t length = 0;

@@ -284,6 +284,13 @@ def test_excludes_file(tmp_path: Path, settings_of_nobody: Path, monkeypatch: py
     assert agree(root) == {b".gitignore", b"b", b"c.mine"}
 
 
+def test_settings_that_include_each_other(tmp_path: Path, settings_of_nobody: Path) -> None:
+    root = repository(tmp_path / "r", {"a": ""})
+    write(settings_of_nobody, {".gitconfig": "[include]\n" + "path = .gitconfig\n" * 100})
+    with pytest.raises(OSError):
+        listed_by_us(root)
+
+
 def test_below_the_top(tmp_path: Path) -> None:
     root = repository(
         tmp_path / "r",
