@@ -44,7 +44,9 @@ static int verify_groups(const uint32_t *wanted, size_t count) {
     if (lists == NULL) {
         return -ENOMEM;
     }
-    memcpy(lists + now, wanted, count * sizeof(*lists));
+    for (size_t i = 0; i < count; i++) {
+        lists[(size_t)now + i] = wanted[i];
+    }
     int found = now == 0 ? 0 : getgroups(now, lists);
     int result = found < 0 ? -errno : 0;
     if (result == 0 && !same_ids(lists, (size_t)found, lists + now, count)) {
