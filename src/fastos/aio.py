@@ -148,7 +148,7 @@ class Process:
     """A process that `spawn` started: fastos.Process, waited for without a thread.
 
     As an asynchronous context manager it closes the child's input and waits on the way out; when an exception (a
-    cancellation, say) leads out, it kills the process with its descendants.
+    cancellation, say) leads out, it kills the process with its descendants (on the standard-library backend, the process alone).
     """
 
     def __init__(self, process: _process.Process) -> None:
@@ -222,7 +222,10 @@ class Process:
         """Kills the process with its descendants if it still runs, reaps it and closes its streams."""
         with anyio.CancelScope(shield=True):
             if self.process.poll() is None:
-                await self.kill_tree()
+                try:
+                    await self.kill_tree()
+                except NotImplementedError:  # this backend can do no more
+                    self.process.kill()
                 await self.wait()
             self.process.close()
 

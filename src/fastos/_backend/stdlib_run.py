@@ -108,8 +108,9 @@ class _Run:
 
     def keep(self, name: str, data: bytes) -> None:
         limit, output = self.job.output_limit, self.outputs[name]
-        output += data if limit < 0 else data[: max(0, limit - len(output))]
-        if limit >= 0 and not self.flags & TRUNCATED and len(data) + len(output) > limit and len(output) == limit:
+        room = len(data) if limit < 0 else limit - len(output)
+        output += data[:room]
+        if len(data) > room and not self.flags & TRUNCATED:
             self.flags |= TRUNCATED
             if self.job.kill_at_limit:
                 self.kill(0)
@@ -129,11 +130,15 @@ class _Run:
                 self._communicate(process)
             self._wait(process)
         finally:
-            for stream in (process.stdin, process.stdout, process.stderr):
-                if stream is not None:
-                    with contextlib.suppress(OSError):
-                        stream.close()
+            self.close_streams()
             self.ended = time.monotonic()
+
+    def close_streams(self) -> None:
+        process = self.process
+        for stream in (process.stdin, process.stdout, process.stderr) if process is not None else ():
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
 
     def _wait(self, process: "subprocess.Popen[bytes]") -> None:
         try:
@@ -259,7 +264,8 @@ class Group:
         for run in self._runs:
             if run.process is not None and run.process.returncode is None:
                 run.kill(CANCELLED)
-                run.finish()
+                run.process.wait()
+                run.close_streams()
 
 
 class Many:
