@@ -201,8 +201,7 @@ def test_few_descriptors_mean_fewer_at_once() -> None:
 def test_no_thread_for_each_process() -> None:
     with fastos.run_many([["sleep", "60"]] * 100, jobs=100) as results:
         results.feed()
-        assert results._many is not None
-        while results._many.running() < 100:
+        while results.running < 100:
             time.sleep(0.005)
         assert len(os.listdir("/proc/self/task")) < 10
 

@@ -81,6 +81,11 @@ class RunMany:
         assert self._many is not None
         return self._many.fileno()
 
+    @property
+    def running(self) -> int:
+        """How many processes are alive or being started."""
+        return 0 if self._many is None else self._many.running()
+
     # -- feeding
 
     def _make_job(self, command: AnyCommand, token: int) -> Job:

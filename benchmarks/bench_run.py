@@ -1,0 +1,197 @@
+"""run and run_many against the bare loops, the standard library and the shell's own tools."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from benchmarks import floors
+from benchmarks.measure import (
+    FLOOR,
+    OURS,
+    Bound,
+    Comparison,
+    Figure,
+    Implementation,
+    Missing,
+    Sample,
+    cases,
+    check_with_pytest,
+    no_place,
+    timed,
+)
+
+ONE, MANY, JOBS, ALIVE = 300, 800, 2, 5000
+
+
+def nop() -> list[str]:
+    return [floors.program("nop")]
+
+
+def by_floor(name: str, count: int, *between: object, program: str | None = None) -> Implementation:
+    """These floors print nanoseconds a child."""
+
+    def run(_: Any) -> Sample:
+        found = floors.answer(name, count, *between, program or nop()[0])
+        return Sample(found["ns"] * count / 1e9, count)
+
+    return run
+
+
+def many_times(work: Callable[[], int], count: int = ONE) -> Implementation:
+    return timed(lambda _: sum(work() == 0 for _ in range(count)), int)
+
+
+def run_once() -> int:
+    import fastos
+
+    return fastos.run(nop(), stdout=fastos.PIPE).returncode
+
+
+def subprocess_once() -> int:
+    return subprocess.run(nop(), stdout=subprocess.PIPE, check=False).returncode
+
+
+def run_many(command: Callable[[], list[str]], **options: Any) -> Callable[[Any], int]:
+    def work(_: Any) -> int:
+        import fastos
+
+        args = command()
+        return sum(done.success for done in fastos.run_many((args for _ in range(MANY)), jobs=JOBS, **options))
+
+    return work
+
+
+def threads(command: Callable[[], list[str]]) -> Callable[[Any], int]:
+    def work(_: Any) -> int:
+        from concurrent.futures import ThreadPoolExecutor
+
+        args = command()
+        with ThreadPoolExecutor(JOBS) as pool:
+            done = pool.map(lambda _: subprocess.run(args, stdout=subprocess.PIPE, check=False), range(MANY))
+            return sum(completed.returncode == 0 for completed in done)
+
+    return work
+
+
+def on_asyncio(command: Callable[[], list[str]]) -> Callable[[Any], int]:
+    async def one(args: list[str], free: Any) -> int:
+        import asyncio
+
+        async with free:
+            process = await asyncio.create_subprocess_exec(*args, stdout=asyncio.subprocess.PIPE)
+            await process.communicate()
+            return process.returncode == 0
+
+    async def all_of_them(args: list[str]) -> int:
+        import asyncio
+
+        free = asyncio.Semaphore(JOBS)
+        return sum(await asyncio.gather(*(one(args, free) for _ in range(MANY))))
+
+    def work(_: Any) -> int:
+        import asyncio
+
+        return asyncio.run(all_of_them(command()))
+
+    return work
+
+
+def tool(*words: str) -> Implementation:
+    """A program that reads one argument a line from standard input; its output is thrown away."""
+
+    def run(_: Any) -> Sample:
+        if shutil.which(words[0]) is None:
+            raise Missing(f"apt-get install {words[0]}")
+        lines = "".join(f"{number}\n" for number in range(MANY))
+        begin = time.perf_counter()
+        subprocess.run(words, input=lines, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+        return Sample(time.perf_counter() - begin, MANY)
+
+    return run
+
+
+def echo() -> list[str]:
+    return ["/bin/echo", "1"]
+
+
+COMPARISONS = [
+    Comparison(
+        "run, stdout captured",
+        no_place,
+        {FLOOR: by_floor("run", ONE), OURS: many_times(run_once), "subprocess.run": many_times(subprocess_once)},
+        [Bound(OURS, FLOOR, at_most=1.35)],
+        items=ONE,
+    ),
+    Comparison(
+        "run_many, 2 at a time, stdout captured",
+        no_place,
+        {
+            FLOOR: by_floor("run_many", MANY, JOBS),
+            OURS: timed(run_many(nop, stdout=subprocess.PIPE), int),
+            "fastos, both captured": timed(run_many(nop), int),
+            "threads + subprocess.run": timed(threads(nop), int),
+            "asyncio": timed(on_asyncio(nop), int),
+        },
+        [
+            Bound(OURS, FLOOR, at_most=1.25),
+            Bound("threads + subprocess.run", OURS, at_least=3),
+            Bound("asyncio", OURS, at_least=7),
+        ],
+        items=MANY,
+    ),
+    Comparison(
+        "run_many, 2 at a time, /bin/echo",
+        no_place,
+        {
+            OURS: timed(run_many(echo, stdout=subprocess.PIPE), int),
+            "threads + subprocess.run": timed(threads(echo), int),
+            "xargs": tool("xargs", "-P2", "-n1", "/bin/echo"),
+            "parallel": tool("parallel", "-j2", "/bin/echo"),
+        },
+        [Bound("xargs", OURS, at_least=1), Bound("parallel", OURS, at_least=1)],
+        items=MANY,
+        rounds=3,
+    ),
+]
+
+
+def private_memory() -> int:
+    """Bytes of memory that are this process's alone."""
+    with open("/proc/self/smaps_rollup") as rollup:
+        return 1024 * sum(int(line.split()[1]) for line in rollup if line.startswith("Private_"))
+
+
+def memory_of_each() -> float:
+    """Bytes of user memory for each of the children alive under one run_many."""
+    import resource
+
+    import fastos
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        fastos.run(["true"])
+        before = private_memory()
+        with fastos.run_many((["sleep", "600"] for _ in range(ALIVE)), jobs=ALIVE) as runs:
+            runs.feed()
+            while runs.running < ALIVE:
+                time.sleep(0.01)
+            threads_now = len(os.listdir("/proc/self/task"))
+            if threads_now > 70:
+                raise RuntimeError(f"{threads_now} threads")
+            return (private_memory() - before) / ALIVE
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+FIGURES = [Figure(f"run_many, {ALIVE} alive: user memory of each", "bytes", 4096, memory_of_each)]
+
+
+@pytest.mark.parametrize(("comparison", "name"), cases(COMPARISONS))
+def test_run(benchmark: Any, comparison: Comparison, name: str) -> None:
+    check_with_pytest(benchmark, comparison, name)

@@ -1,0 +1,104 @@
+"""The command line of `fastos run`."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+def cli(*words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "fastos", "run", *words]
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_arguments() -> None:
+    done = cli("-k", "-j2", "echo", "x", "{}", "y", ":::", "a", "b c")
+    assert (done.stdout, done.returncode) == ("x a y\nx b c y\n", 0)
+
+
+def test_argument_appended() -> None:
+    assert cli("-k", "--", "echo", "-n", ":::", "a", "b").stdout == "ab"
+
+
+def test_lines_are_commands() -> None:
+    assert cli("-k", stdin="echo 'a  b'\n\necho c\n").stdout == "a  b\nc\n"
+
+
+def test_lines_are_arguments() -> None:
+    assert cli("-k", "--", "echo", "<{}>", stdin="a b\nc\n").stdout == "<a b>\n<c>\n"
+
+
+def test_nul_terminated(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "arguments"
+    file.write_bytes(b"a\nb\0c\0")
+    assert cli("-k", "-0", "-a", str(file), "--", "printf", "[%s]").stdout == "[a\nb][c]"
+
+
+def test_shell() -> None:
+    assert cli("-k", "--shell", "echo {} | tr a-z A-Z", ":::", "it's", "b").stdout == "IT'S\nB\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [("exit 0", 0), ("exit 9", 123), ("exit 255", 124), ("kill -TERM $$", 125)],
+)
+def test_exit_codes(script: str, code: int) -> None:
+    assert cli("--", "sh", "-c", script, ":::", "x", "y").returncode == code
+
+
+def test_exit_codes_of_what_does_not_start() -> None:
+    assert cli("/etc", ":::", "x").returncode == 126
+    done = cli("/nowhere/program", ":::", "x")
+    assert done.returncode == 127
+    assert "No such file" in done.stderr
+    assert cli("-a", "/nowhere/file", "--", "echo").returncode == 1
+
+
+def test_timeout() -> None:
+    assert cli("--timeout", "0.1", "sleep", ":::", "60").returncode == 123
+
+
+def test_retries_and_results(tmp_path: pathlib.Path) -> None:
+    results = tmp_path / "results.jsonl"
+    once = f"test -e {tmp_path}/{{}} || {{ touch {tmp_path}/{{}}; exit 1; }}; echo {{}}"
+    done = cli("--shell", "--retries", "2", "--results", str(results), once, ":::", "a", "b")
+    assert done.returncode == 0
+    lines = sorted(map(json.loads, results.read_text().splitlines()), key=lambda line: line["index"])
+    assert [(line["index"], line["attempts"], line["returncode"]) for line in lines] == [(0, 2, 0), (1, 2, 0)]
+    assert lines[0]["stdout"] == "a\n"
+    assert lines[0]["duration_s"] > 0
+
+
+def test_halt() -> None:
+    done = cli("-j1", "--halt", "--shell", "echo {}; exit {}", ":::", "1", *["0"] * 200)
+    assert done.returncode == 123
+    assert len(done.stdout.splitlines()) < 200
+
+
+def test_dry_run() -> None:
+    assert cli("--dry-run", "rm", "-rf", "{}", ":::", "a b").stdout == "rm -rf 'a b'\n"
+
+
+def test_summary() -> None:
+    assert "commands" in cli("--summary", "true", ":::", "x").stderr
+
+
+def test_interrupt_kills_the_trees(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "pid"
+    command = [sys.executable, "-m", "fastos", "run", "--shell", f"sleep 60 & echo $! > {file}; wait #", ":::", "x"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+        while not file.exists() or not file.read_text().endswith("\n"):
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+    stat = pathlib.Path(f"/proc/{int(file.read_text())}/stat")
+    deadline = time.monotonic() + 10
+    while stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
