@@ -148,7 +148,7 @@ class Process:
     """A process that `spawn` started: fastos.Process, waited for without a thread.
 
     As an asynchronous context manager it closes the child's input and waits on the way out; when an exception (a
-    cancellation, say) leads out, it kills the process with its descendants (on the standard-library backend, the process
+    cancellation, say) leads out, it kills the process with its descendants (on the standard-library backend, it
     alone).
     """
 
