@@ -17,6 +17,20 @@ if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from f
     from fastos._environment import working_directory as working_directory
     from fastos._errors import SpawnError as SpawnError
     from fastos._exit_status import ExitStatus as ExitStatus
+    from fastos._fts import FTS_D as FTS_D
+    from fastos._fts import FTS_DC as FTS_DC
+    from fastos._fts import FTS_DEFAULT as FTS_DEFAULT
+    from fastos._fts import FTS_DNR as FTS_DNR
+    from fastos._fts import FTS_DOT as FTS_DOT
+    from fastos._fts import FTS_DP as FTS_DP
+    from fastos._fts import FTS_ERR as FTS_ERR
+    from fastos._fts import FTS_F as FTS_F
+    from fastos._fts import FTS_NS as FTS_NS
+    from fastos._fts import FTS_SL as FTS_SL
+    from fastos._fts import FTS_SLNONE as FTS_SLNONE
+    from fastos._fts import Fts as Fts
+    from fastos._fts import FtsInfo as FtsInfo
+    from fastos._fts import fts as fts
     from fastos._ignore import Ignore as Ignore
     from fastos._popen import popen as popen
     from fastos._popen import popen2 as popen2
@@ -66,6 +80,22 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "_batch": ("Batch",),
     "_entry": ("Entry",),
     "_scan": ("Frontier", "Scan", "Stats", "scan"),
+    "_fts": (
+        "FTS_D",
+        "FTS_DC",
+        "FTS_DEFAULT",
+        "FTS_DNR",
+        "FTS_DOT",
+        "FTS_DP",
+        "FTS_ERR",
+        "FTS_F",
+        "FTS_NS",
+        "FTS_SL",
+        "FTS_SLNONE",
+        "Fts",
+        "FtsInfo",
+        "fts",
+    ),
     "_stat": ("Stat", "StatColumns", "stat", "stat_many"),
     "_usage": ("Usage", "du"),
     "_walk": ("fwalk", "walk"),
