@@ -1,0 +1,180 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "check.h"
+#include "scan.h"
+
+static char root[] = "/tmp/fastos-scan-XXXXXX";
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place) {
+    (void)status, (void)kind, (void)place;
+    return remove(path);
+}
+
+static void clean(void) {
+    nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* width directories of width files each, and as many below each of them, down to depth. Returns the entries made. */
+static long plant(const char *path, int depth, int width) {
+    long made = 0;
+    char name[512];
+    for (int i = 0; i < width; i++) {
+        snprintf(name, sizeof name, "%s/file%d", path, i);
+        int fd = open(name, O_CREAT | O_WRONLY, 0600);
+        CHECK(fd >= 0);
+        close(fd);
+        made++;
+        if (depth > 0) {
+            snprintf(name, sizeof name, "%s/directory%d", path, i);
+            CHECK_EQ(mkdir(name, 0700), 0);
+            made += 1 + plant(name, depth - 1, width);
+        }
+    }
+    return made;
+}
+
+static long tree(int depth, int width) {
+    CHECK(mkdtemp(root) != NULL);
+    atexit(clean);
+    return plant(root, depth, width);
+}
+
+static struct fo_scan_options options(uint32_t flags, uint32_t fields, int threads) {
+    return (struct fo_scan_options){.root = root, .dir_fd = AT_FDCWD, .flags = flags, .fields = fields, .min_depth = 1,
+                                    .max_depth = -1, .threads = threads};
+}
+
+static long drain(struct fo_scan *scan, long *errors) {
+    struct fo_batch *batch;
+    long count = 0;
+    int result;
+    while ((result = fo_scan_next(scan, 1000, &batch)) != 2) {
+        CHECK(result >= 0);
+        if (result == 1) {
+            count += batch->count;
+            *errors += batch->error_count;
+            CHECK_EQ(fo_batch_release(batch), 0);
+        }
+    }
+    return count;
+}
+
+static void counts_all(uint32_t flags, uint32_t fields, int threads, int engine) {
+    struct fo_scan *scan;
+    long planted = tree(3, 6), errors = 0;
+    fo_platform_use(engine);
+    struct fo_scan_options asked = options(flags, fields, threads);
+    CHECK_EQ(fo_scan_open(&asked, &scan), 0);
+    CHECK_EQ(drain(scan, &errors), planted);
+    CHECK_EQ(errors, 0);
+    CHECK_EQ(fo_scan_close(scan), 0);
+}
+
+TEST(names) { counts_all(0, 0, 4, FO_ENGINE_NATIVE); }
+TEST(paths) { counts_all(FO_SCAN_PATHS, 0, 0, FO_ENGINE_NATIVE); }
+TEST(columns) { counts_all(0, FO_STAT_ALL, 8, FO_ENGINE_NATIVE); }
+TEST(portable) { counts_all(FO_SCAN_PATHS, FO_STAT_SIZE, 8, FO_ENGINE_POSIX); }
+TEST(sorted) { counts_all(FO_SCAN_SORT | FO_SCAN_PATHS, FO_STAT_SIZE, 4, FO_ENGINE_NATIVE); }
+TEST(following) { counts_all(FO_SCAN_FOLLOW_SYMLINKS, 0, 4, FO_ENGINE_NATIVE); }
+
+TEST(one_directory_is_shared) {
+    struct fo_scan *scan;
+    long planted = tree(0, 9000), errors = 0;
+    struct fo_scan_options asked = options(0, FO_STAT_SIZE, 8);
+    CHECK_EQ(fo_scan_open(&asked, &scan), 0);
+    CHECK_EQ(drain(scan, &errors), planted);
+    CHECK_EQ(fo_scan_close(scan), 0);
+}
+
+TEST(closed_half_way) {
+    tree(2, 12);
+    for (int i = 0; i < 30; i++) {
+        struct fo_scan *scan;
+        struct fo_batch *batch = NULL;
+        struct fo_scan_options asked = options(FO_SCAN_PATHS, i % 2 ? FO_STAT_SIZE : 0, 1 + i % 8);
+        CHECK_EQ(fo_scan_open(&asked, &scan), 0);
+        if (i % 3 != 0) {
+            CHECK(fo_scan_next(scan, 1000, &batch) > 0);
+        }
+        CHECK_EQ(fo_scan_close(scan), 0);
+        /* What was handed out outlives its scan. */
+        if (batch != NULL) {
+            CHECK(batch->count == 0 || strlen(batch->names) > 0);
+            fo_batch_release(batch);
+        }
+    }
+}
+
+TEST(few_descriptors) {
+    struct fo_scan *scan;
+    long planted = tree(4, 3), errors = 0;
+    struct rlimit limit = {12, 12};
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    struct fo_scan_options asked = options(0, FO_STAT_SIZE, 8);
+    CHECK_EQ(fo_scan_open(&asked, &scan), 0);
+    CHECK_EQ(drain(scan, &errors), planted);
+    CHECK_EQ(errors, 0);
+    CHECK_EQ(fo_scan_close(scan), 0);
+}
+
+TEST(budget_loses_nothing) {
+    long planted = tree(3, 5), errors = 0, found = 0;
+    char *frontier = NULL;
+    int64_t size = 0;
+    for (int round = 0; round == 0 || size > 0; round++) {
+        struct fo_scan *scan;
+        struct fo_scan_options asked = options(0, 0, 3);
+        asked.max_entries = 40;
+        asked.frontier = frontier;
+        asked.frontier_size = (uint64_t)size;
+        CHECK_EQ(fo_scan_open(&asked, &scan), 0);
+        found += drain(scan, &errors);
+        free(frontier);
+        size = fo_scan_frontier(scan, NULL, 0);
+        CHECK(size >= 0 && round < 1000);
+        frontier = malloc((size_t)size + 1);
+        CHECK_EQ(fo_scan_frontier(scan, frontier, size), size);
+        fo_scan_close(scan);
+    }
+    free(frontier);
+    CHECK_EQ(found, planted);
+    CHECK_EQ(errors, 0);
+}
+
+TEST(a_forked_child_lets_go) {
+    struct fo_scan *scan;
+    struct fo_batch *batch;
+    tree(3, 6);
+    struct fo_scan_options asked = options(0, 0, 4);
+    CHECK_EQ(fo_scan_open(&asked, &scan), 0);
+    CHECK(fo_scan_next(scan, 1000, &batch) == 1);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct fo_batch *mine;
+        _exit(fo_scan_next(scan, 1000, &mine) == -ECHILD && fo_batch_release(batch) == -ECHILD &&
+                      fo_scan_close(scan) == 0
+                  ? 0
+                  : 1);
+    }
+    int status;
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    fo_batch_release(batch);
+    fo_scan_close(scan);
+}
+
+TEST(missing_root_is_an_error) {
+    struct fo_scan *scan;
+    struct fo_scan_options asked = options(0, 0, 0);
+    asked.root = "/nonexistent/root";
+    CHECK_EQ(fo_scan_open(&asked, &scan), -ENOENT);
+    asked.root = "/etc/passwd";
+    CHECK_EQ(fo_scan_open(&asked, &scan), -ENOTDIR);
+}
+
+MAIN(RUN(names), RUN(paths), RUN(columns), RUN(portable), RUN(sorted), RUN(following), RUN(one_directory_is_shared),
+     RUN(closed_half_way), RUN(few_descriptors), RUN(budget_loses_nothing), RUN(a_forked_child_lets_go),
+     RUN(missing_root_is_an_error))
