@@ -3,6 +3,7 @@
 import os
 from array import array
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -64,7 +65,8 @@ class ListRows:
 
     def release(self) -> None:
         for view in self._views:
-            view.release()
+            with suppress(BufferError):
+                view.release()
         self._views.clear()
 
 
@@ -123,7 +125,7 @@ class Batch:
         return self._open().column(name)
 
     def release(self) -> None:
-        """Gives the memory back. Raises BufferError while another object still uses a view of a column."""
+        """Gives the memory back. Where another object still uses the buffer of a column, that keeps it alive."""
         if self._rows is not None:
             self._rows.release()
             self._rows = None

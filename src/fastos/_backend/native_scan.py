@@ -3,6 +3,7 @@
 import errno
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -49,11 +50,12 @@ def _mask(fields: tuple[str, ...]) -> int:
 class Rows:
     """One batch of the core, held until it is released."""
 
-    __slots__ = ("_pointer", "_text", "_views", "count", "error_count")
+    __slots__ = ("_owner", "_pointer", "_text", "_views", "count", "error_count")
 
     def __init__(self, pointer: Any, text: bool) -> None:
         self._pointer = pointer
         self._text = text
+        self._owner: Any = None  # once there are views: the cdata that gives the batch back when it dies
         self._views: list[memoryview] = []
         self.count: int = pointer.count
         self.error_count: int = pointer.error_count
@@ -132,25 +134,40 @@ class Rows:
         return self._view(*sizes[name])
 
     def _view(self, address: Any, size: int, code: str) -> memoryview:
-        view: memoryview = _memory(address, size, code)
+        if self._owner is None:
+            self._owner = ffi.gc(self._pointer, lib.fo_batch_release)
+        # Whoever has a buffer of the view holds the address, whose destructor holds the batch.
+        held = ffi.gc(address, _Held(self._owner))
+        view: memoryview = _memory(held, size, code)
         self._views.append(view)
         return view
 
     def release(self) -> None:
-        """Gives the memory back; raises BufferError while somebody holds a view of a view."""
-        if self._pointer is not None:
+        """Gives the memory back. Views become void; where somebody has made others of them, the last one gives it."""
+        pointer, self._pointer = self._pointer, None
+        if self._owner is not None:
+            self._owner = None
             for view in self._views:
-                view.release()
+                with suppress(BufferError):
+                    view.release()
             self._views.clear()
-            lib.fo_batch_release(self._pointer)
-            self._pointer = None
+        elif pointer is not None:
+            lib.fo_batch_release(pointer)
 
     def __del__(self) -> None:
-        # Views that are still alive keep the memory: it is then left to the process's end rather than pulled away.
-        try:
-            self.release()
-        except BufferError:
-            pass
+        self.release()
+
+
+class _Held:
+    """A destructor that does nothing but hold what has to live as long."""
+
+    __slots__ = ("owner",)
+
+    def __init__(self, owner: Any) -> None:
+        self.owner = owner
+
+    def __call__(self, address: Any) -> None:
+        pass
 
 
 def _memory(address: Any, size: int, code: Any) -> Any:
