@@ -48,7 +48,7 @@ static void free_batches(struct fo_batch *batch) {
     }
 }
 
-static void scan_free(struct fo_scan *scan) {
+static void clear(struct fo_scan *scan) {
     fo_frontier_clear(scan);
     fo_scan_order_clear(scan);
     free_batches(scan->queue.first);
@@ -66,13 +66,33 @@ static void scan_free(struct fo_scan *scan) {
     free(scan->visited.slots);
     free(scan->root);
     destroy_locks(scan);
-    free(scan);
+}
+
+/* The struct itself stays while the handle or the contents do: a late call on the handle finds it closed. */
+static void shell_drop(struct fo_scan *scan) {
+    if (atomic_fetch_sub_explicit(&scan->shells, 1, memory_order_acq_rel) == 1) {
+        free(scan);
+    }
 }
 
 void fo_scan_drop(struct fo_scan *scan) {
     if (atomic_fetch_sub_explicit(&scan->references, 1, memory_order_acq_rel) == 1) {
-        scan_free(scan);
+        clear(scan);
+        shell_drop(scan);
     }
+}
+
+int fo_scan_hold(struct fo_scan *scan) {
+    if (scan->pid != getpid()) {
+        return -ECHILD;
+    }
+    int references = atomic_load(&scan->references);
+    while (references > 0) {
+        if (atomic_compare_exchange_weak(&scan->references, &references, references + 1)) {
+            return 0;
+        }
+    }
+    return -EBADF;
 }
 
 /* Opens the root, a symbolic link to a directory included, as os.walk does. Returns a descriptor or -errno. */
@@ -152,13 +172,15 @@ int fo_scan_open(const struct fo_scan_options *options, struct fo_scan **out) {
     }
     init_locks(scan);
     atomic_init(&scan->references, 1);
+    atomic_init(&scan->shells, 2);
     scan->pid = getpid();
     scan->descriptors.limit = descriptor_limit();
     int result = copy_options(scan, options);
     result = result == 0 ? make_top(scan, fd) : result;
     if (result < 0) {
         close(fd);
-        scan_free(scan);
+        clear(scan);
+        free(scan);
         return result;
     }
     scan->top->fd = fd;
@@ -224,10 +246,11 @@ static void keep_going(struct fo_scan *scan) {
     }
 }
 
-int fo_scan_next(struct fo_scan *scan, int milliseconds, struct fo_batch **out) {
+/* fo_scan_next on a scan that is held. */
+static int next_batch(struct fo_scan *scan, int milliseconds, struct fo_batch **out) {
     int result = 0;
-    if (scan->pid != getpid()) {
-        return -ECHILD;
+    if (atomic_load(&scan->cancelled)) {
+        return 2;
     }
     if (!scan->started && (result = start(scan)) < 0) {
         return result;
@@ -248,6 +271,16 @@ int fo_scan_next(struct fo_scan *scan, int milliseconds, struct fo_batch **out) 
     return result;
 }
 
+int fo_scan_next(struct fo_scan *scan, int milliseconds, struct fo_batch **out) {
+    int result = fo_scan_hold(scan);
+    if (result < 0) {
+        return result == -EBADF ? 2 : result;
+    }
+    result = next_batch(scan, milliseconds, out);
+    fo_scan_drop(scan);
+    return result;
+}
+
 int fo_batch_release(struct fo_batch *batch) {
     struct fo_scan *scan = batch->scan;
     if (scan->pid != getpid()) {
@@ -258,31 +291,33 @@ int fo_batch_release(struct fo_batch *batch) {
     return 0;
 }
 
-int fo_scan_cancel(struct fo_scan *scan) {
-    if (scan->pid != getpid()) {
-        return 0; /* a forked process has neither the threads nor, maybe, the locks */
-    }
-    atomic_store(&scan->cancelled, true);
+static void cancel(struct fo_scan *scan) {
     pthread_mutex_lock(&scan->frontier.lock);
     pthread_cond_broadcast(&scan->frontier.wake);
     pthread_mutex_unlock(&scan->frontier.lock);
     pthread_mutex_lock(&scan->queue.lock);
     pthread_cond_broadcast(&scan->queue.drained);
     pthread_cond_broadcast(&scan->queue.filled);
-    pthread_mutex_unlock(&scan->queue.lock);
-    return 0;
-}
-
-int fo_scan_close(struct fo_scan *scan) {
-    if (scan->pid != getpid()) {
-        return 0;
-    }
-    fo_scan_cancel(scan);
-    pthread_mutex_lock(&scan->queue.lock);
     int64_t deadline = fo_scan_now() + CLOSE_NS;
     while (scan->queue.live > 0 && fo_scan_wait_until(&scan->queue.filled, &scan->queue.lock, deadline)) {
     }
     pthread_mutex_unlock(&scan->queue.lock);
-    fo_scan_drop(scan);
+}
+
+int fo_scan_close(struct fo_scan *scan) {
+    /* A forked process has neither the threads nor, maybe, the locks. */
+    if (scan->pid == getpid() && !atomic_exchange(&scan->closed, true)) {
+        atomic_store(&scan->cancelled, true);
+        cancel(scan);
+        fo_scan_drop(scan);
+    }
+    return 0;
+}
+
+int fo_scan_free(struct fo_scan *scan) {
+    fo_scan_close(scan);
+    if (scan->pid == getpid()) {
+        shell_drop(scan);
+    }
     return 0;
 }

@@ -129,8 +129,9 @@ struct fo_scan {
     size_t prefix_length; /* and with its slash */
     struct fo_directory *top;
     pid_t pid;
-    atomic_int references;
-    atomic_bool cancelled, exhausted;
+    atomic_int references; /* of the contents: the open handle, workers, batches, calls under way */
+    atomic_int shells;     /* of this struct: the handle, the contents */
+    atomic_bool closed, cancelled, exhausted;
     bool started;
     uint32_t stat_mask;  /* what an entry that is delivered needs */
     atomic_uint_least64_t entries, directories, errors;
@@ -160,7 +161,10 @@ void fo_scan_condition(pthread_cond_t *condition);
 
 /* -- scan.c -------------------------------------------------------------------------------------------------- */
 
-/* One holder less; the last one frees the scan. */
+/* One holder more. Returns 0, -EBADF if the scan has ended, -ECHILD in a forked process. */
+int fo_scan_hold(struct fo_scan *scan);
+
+/* One holder less; the last one frees what the scan has. */
 void fo_scan_drop(struct fo_scan *scan);
 
 /* -- frontier.c ---------------------------------------------------------------------------------------------- */

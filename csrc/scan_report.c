@@ -13,15 +13,16 @@ static bool stalled(struct fo_worker *worker, int64_t now) {
 }
 
 int fo_scan_stats(struct fo_scan *scan, struct fo_scan_stats *out) {
-    if (scan->pid != getpid()) {
-        return -ECHILD;
-    }
     int64_t now = fo_scan_now();
     *out = (struct fo_scan_stats){.entries = atomic_load(&scan->entries),
                                   .directories = atomic_load(&scan->directories),
                                   .errors = atomic_load(&scan->errors),
                                   .threads_peak = atomic_load(&scan->threads_peak),
                                   .exhausted = atomic_load(&scan->exhausted)};
+    int result = fo_scan_hold(scan);
+    if (result < 0) {
+        return result == -EBADF ? 0 : result;
+    }
     pthread_mutex_lock(&scan->frontier.lock);
     out->threads = scan->concurrency.live;
     out->pending = scan->frontier.pending;
@@ -31,6 +32,7 @@ int fo_scan_stats(struct fo_scan *scan, struct fo_scan_stats *out) {
         out->stalled += stalled(atomic_load(&scan->workers[i]), now);
     }
     pthread_mutex_unlock(&scan->frontier.lock);
+    fo_scan_drop(scan);
     return 0;
 }
 
@@ -59,8 +61,9 @@ static size_t write_place(struct fo_scan *scan, struct fo_worker *worker, char *
 
 int fo_scan_stalled(struct fo_scan *scan, char *buffer, int size) {
     size_t written = 0;
-    if (scan->pid != getpid()) {
-        return -ECHILD;
+    int result = fo_scan_hold(scan);
+    if (result < 0) {
+        return result;
     }
     int64_t now = fo_scan_now();
     pthread_mutex_lock(&scan->frontier.lock);
@@ -71,6 +74,7 @@ int fo_scan_stalled(struct fo_scan *scan, char *buffer, int size) {
         }
     }
     pthread_mutex_unlock(&scan->frontier.lock);
+    fo_scan_drop(scan);
     return (int)written;
 }
 
@@ -90,8 +94,9 @@ static int64_t write_list(const struct fo_work *work, char *buffer, int64_t at, 
 }
 
 int64_t fo_scan_frontier(struct fo_scan *scan, char *buffer, int64_t size) {
-    if (scan->pid != getpid()) {
-        return -ECHILD;
+    int result = fo_scan_hold(scan);
+    if (result < 0) {
+        return result;
     }
     pthread_mutex_lock(&scan->frontier.lock);
     int64_t needed = -EBUSY;
@@ -99,5 +104,6 @@ int64_t fo_scan_frontier(struct fo_scan *scan, char *buffer, int64_t size) {
         needed = write_list(scan->frontier.untouched, buffer, 0, size);
     }
     pthread_mutex_unlock(&scan->frontier.lock);
+    fo_scan_drop(scan);
     return needed;
 }

@@ -59,6 +59,10 @@ int fo_visited_add(struct fo_visited *visited, uint64_t dev, uint64_t ino) {
 
 int64_t fo_scan_visited(struct fo_scan *scan, uint64_t *buffer, int64_t count) {
     struct fo_visited *visited = &scan->visited;
+    int result = fo_scan_hold(scan);
+    if (result < 0) {
+        return result;
+    }
     pthread_mutex_lock(&visited->lock);
     int64_t total = (int64_t)visited->count, written = 0;
     for (size_t i = 0; total <= count && i < visited->capacity; i++) {
@@ -69,5 +73,6 @@ int64_t fo_scan_visited(struct fo_scan *scan, uint64_t *buffer, int64_t count) {
         }
     }
     pthread_mutex_unlock(&visited->lock);
+    fo_scan_drop(scan);
     return total;
 }

@@ -49,9 +49,12 @@ def test_closed_in_the_loop(tmp_path: Path) -> None:
 
 def test_context_manager_closes(tmp_path: Path) -> None:
     plant(tmp_path, 3, 3)
+    before = native_threads()
     with fastos.scan(tmp_path, threads=3) as scan:
-        next(scan.paths())
-    assert settle(lambda: native_threads() == threading.active_count())
+        paths = scan.paths()
+        next(paths)
+    assert settle(lambda: native_threads() == before)
+    assert scan.stats.entries > 0
 
 
 @pytest.mark.native

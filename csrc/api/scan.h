@@ -105,10 +105,9 @@ int64_t fo_scan_frontier(struct fo_scan *scan, char *buffer, int64_t size);
  * Returns the count of pairs; nothing is written if count is less. */
 int64_t fo_scan_visited(struct fo_scan *scan, uint64_t *buffer, int64_t count);
 
-/* Tells the workers and a caller of fo_scan_next to stop; to be used while another thread is inside the latter, and
- * followed by fo_scan_close. Returns 0. */
-int fo_scan_cancel(struct fo_scan *scan);
-
 /* Ends the scan: workers stop at their next entry, a worker that hangs in the kernel is left behind. The batches
- * handed out stay valid until they are released. Returns 0. */
+ * handed out stay valid until they are released. Callable from any thread, at any time, again and again. Returns 0. */
 int fo_scan_close(struct fo_scan *scan);
+
+/* Closes the scan if it is not yet, and gives up the handle: nobody may use it any more. Returns 0. */
+int fo_scan_free(struct fo_scan *scan);

@@ -79,7 +79,7 @@ class Scan:
         self._on_error = on_error
         self._progress = progress
         self._progress_at = 0.0
-        self._started = self._complete = False
+        self._started = False
         self._final: Stats | None = None
         self._frontier: Frontier | None = None
         self._make = engine
@@ -165,7 +165,7 @@ class Scan:
                     rows = self._filter(rows)
                 if rows.count:
                     yield rows
-            self._complete = True
+            self._frontier = self._leftover()
         finally:
             self.close()
             if self._progress is not None:
@@ -224,17 +224,18 @@ class Scan:
             return
         try:
             self._final = Stats(*self._engine.stats())
-            if self._complete:
-                self._frontier = self._leftover()
         except RuntimeError:  # in a forked process, where there is nothing to end
             self._final = Stats(0, 0, 0, 0, (), 0)
         self._engine.close()
 
-    def _leftover(self) -> Frontier:
+    def _leftover(self) -> Frontier | None:
         options = self._options
         root = os.fsdecode(options.root) if options.text else options.root
-        directories = self._engine.frontier()
-        visited = self._engine.visited() if directories and options.follow_symlinks else b""
+        try:
+            directories = self._engine.frontier()
+            visited = self._engine.visited() if directories and options.follow_symlinks else b""
+        except OSError:  # another thread has closed it
+            return None
         return Frontier(root, directories, visited)
 
     def __enter__(self) -> "Scan":

@@ -71,7 +71,7 @@ static void counts_all(uint32_t flags, uint32_t fields, int threads, int engine)
     CHECK_EQ(fo_scan_open(&asked, &scan), 0);
     CHECK_EQ(drain(scan, &errors), planted);
     CHECK_EQ(errors, 0);
-    CHECK_EQ(fo_scan_close(scan), 0);
+    CHECK_EQ(fo_scan_free(scan), 0);
 }
 
 TEST(names) { counts_all(0, 0, 4, FO_ENGINE_NATIVE); }
@@ -87,7 +87,7 @@ TEST(one_directory_is_shared) {
     struct fo_scan_options asked = options(0, FO_STAT_SIZE, 8);
     CHECK_EQ(fo_scan_open(&asked, &scan), 0);
     CHECK_EQ(drain(scan, &errors), planted);
-    CHECK_EQ(fo_scan_close(scan), 0);
+    CHECK_EQ(fo_scan_free(scan), 0);
 }
 
 TEST(closed_half_way) {
@@ -100,7 +100,7 @@ TEST(closed_half_way) {
         if (i % 3 != 0) {
             CHECK(fo_scan_next(scan, 1000, &batch) > 0);
         }
-        CHECK_EQ(fo_scan_close(scan), 0);
+        CHECK_EQ(fo_scan_free(scan), 0);
         /* What was handed out outlives its scan. */
         if (batch != NULL) {
             CHECK(batch->count == 0 || strlen(batch->names) > 0);
@@ -118,7 +118,7 @@ TEST(few_descriptors) {
     CHECK_EQ(fo_scan_open(&asked, &scan), 0);
     CHECK_EQ(drain(scan, &errors), planted);
     CHECK_EQ(errors, 0);
-    CHECK_EQ(fo_scan_close(scan), 0);
+    CHECK_EQ(fo_scan_free(scan), 0);
 }
 
 TEST(budget_loses_nothing) {
@@ -138,7 +138,7 @@ TEST(budget_loses_nothing) {
         CHECK(size >= 0 && round < 1000);
         frontier = malloc((size_t)size + 1);
         CHECK_EQ(fo_scan_frontier(scan, frontier, size), size);
-        fo_scan_close(scan);
+        fo_scan_free(scan);
     }
     free(frontier);
     CHECK_EQ(found, planted);
@@ -163,7 +163,7 @@ TEST(a_forked_child_lets_go) {
     int status;
     CHECK(waitpid(pid, &status, 0) == pid && status == 0);
     fo_batch_release(batch);
-    fo_scan_close(scan);
+    fo_scan_free(scan);
 }
 
 TEST(missing_root_is_an_error) {

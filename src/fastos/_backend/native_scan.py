@@ -185,8 +185,6 @@ class Engine:
 
     def __init__(self, options: "Options") -> None:
         self._text = options.text
-        self._handle: Any = None
-        self._inside = self._closing = False
         raw: Any = ffi.new("struct fo_scan_options *")
         keep: list[Any] = [ffi.from_buffer(options.root + b"\0")]
         raw.root = keep[0]
@@ -212,28 +210,15 @@ class Engine:
             for free, pointer in owned:
                 free(pointer)
             raise error_from_errno(-result)
-        self._handle = out[0]
+        # Closed by close(), given up only when nobody can be using it any more.
+        self._handle: Any = ffi.gc(out[0], lib.fo_scan_free)
         self._out = ffi.new("struct fo_batch **")
 
     def next(self) -> "Rows | bool | None":
         """The next batch; None at the end, False when a wait of some milliseconds was in vain."""
-        if self._handle is None:
-            return None
-        self._inside = True
-        try:
-            result: int = lib.fo_scan_next(self._handle, _TICK_MS, self._out)
-        finally:
-            self._inside = False
+        result: int = lib.fo_scan_next(self._handle, _TICK_MS, self._out)
         if result == 1:
-            rows = Rows(self._out[0], self._text)
-            if self._closing:
-                rows.release()
-                self._drop()
-                return None
-            return rows
-        if self._closing:
-            self._drop()
-            return None
+            return Rows(self._out[0], self._text)
         if result == 0:
             return False
         if result == 2:
@@ -265,26 +250,14 @@ class Engine:
 
     def visited(self) -> bytes:
         """What a scan that follows symbolic links has entered."""
-        count = lib.fo_scan_visited(self._handle, ffi.NULL, -1)
+        count = check(lib.fo_scan_visited(self._handle, ffi.NULL, -1))
         buffer = ffi.new("uint64_t[]", 2 * count)
         lib.fo_scan_visited(self._handle, buffer, count)
         return bytes(ffi.buffer(buffer))
 
-    def _drop(self) -> None:
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            lib.fo_scan_close(handle)
-
     def close(self) -> None:
-        """Ends the scan. Another thread may be inside next(): then it is told to end, and drops the scan."""
-        if self._inside:
-            self._closing = True
-            lib.fo_scan_cancel(self._handle)
-        else:
-            self._drop()
-
-    def __del__(self) -> None:
-        self._drop()
+        """Ends the scan, whoever may be inside next()."""
+        lib.fo_scan_close(self._handle)
 
 
 def _failure(result: int) -> Exception:

@@ -240,7 +240,7 @@ class Engine:
 
     def _admissible(self, path: bytes) -> bool:
         options = self._options
-        if not options.follow_symlinks and path != options.root and os.path.islink(path):
+        if not options.follow_symlinks and self._behind_link(path):
             raise error_from_errno(errno.ENOTDIR)  # it was a directory when it was found
         if not (options.same_filesystem or options.follow_symlinks):
             return True
@@ -252,6 +252,14 @@ class Engine:
                 raise error_from_errno(errno.ELOOP)
             self._visited.add((status.st_dev, status.st_ino))
         return True
+
+    def _behind_link(self, path: bytes) -> bool:
+        """Whether a component below the root is a symbolic link; one taken from a frontier may have become one."""
+        while len(path) > len(self._prefix):
+            if os.path.islink(path):
+                return True
+            path = os.path.dirname(path) if self._options.frontier is not None else b""
+        return False
 
     def _entry(self, entry: "os.DirEntry[bytes]", below: bytes, depth: int) -> Iterator[_Item]:
         under = below + b"/" + entry.name if below else entry.name
