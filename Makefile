@@ -8,7 +8,7 @@ ENV    := $(VENV)/.ready
 NATIVE := $(VENV)/.built
 SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/api/*.h) csrc/build.py setup.py
 
-.PHONY: conformance help env build demo test test-native test-stdlib test-posix test-user test-c asan tsan fuzz lint bench clean
+.PHONY: conformance help env build demo test test-native test-stdlib test-posix test-user test-all-pythons test-c asan tsan fuzz lint bench clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -37,6 +37,12 @@ test-stdlib: $(NATIVE) ## the suite on the standard-library backend
 
 test-posix: $(NATIVE) ## the suite on the portable C files
 	FASTOS_BACKEND=posix $(BIN)/python -m pytest -q $(ARGS)
+
+test-user: $(NATIVE) ## the suite as a user without privileges (when root runs it)
+	@tools/ordinary-user $(BIN)/python $(ARGS)
+
+test-all-pythons: $(NATIVE) ## one wheel, installed and tested on every other CPython of the machine
+	@tools/all-pythons $(BIN)/python $(ARGS)
 
 test-c: ## the C tests
 	@$(MAKE) --no-print-directory -C tests/c check

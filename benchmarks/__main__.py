@@ -44,19 +44,20 @@ def verdict(met: bool) -> str:
 def rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:
     """A line for every implementation: time, its ratio to ours and to the floor; then a line for every bound."""
     comparison = outcome.comparison
-    for name in sorted(outcome.seconds, key=outcome.median):
+    for name in sorted(outcome.samples, key=outcome.median):
         to_ours, to_floor = outcome.ratio(name, OURS), outcome.ratio(name, FLOOR)
         yield (
             name,
             duration(outcome.median(name) / comparison.items),
+            duration(outcome.cpu(name) / comparison.items),
             f"{to_ours:.2f}" if to_ours else "",
             f"{to_floor:.2f}" if to_floor else "",
             "; ".join(judgements(outcome, name)),
         )
     for name, reason in outcome.missing.items():
-        yield name, "missing", "", "", reason
+        yield name, "missing", "", "", "", reason
     for name, problem in outcome.wrong.items():
-        yield name, "wrong", "", "", problem
+        yield name, "wrong", "", "", "", problem
 
 
 def judgements(outcome: Outcome, name: str) -> Iterator[str]:
@@ -90,7 +91,7 @@ def report_comparison(comparison: Comparison, rounds: int) -> tuple[str, bool]:
     if reason := comparison.unavailable():
         return f"### {comparison.name}\n\nNot measured: {reason}.\n", True
     outcome = compare(comparison, rounds)
-    table = markdown(("implementation", "time", "÷ fastos", "÷ floor", "bound"), list(rows(outcome)))
+    table = markdown(("implementation", "time", "CPU", "÷ fastos", "÷ floor", "bound"), list(rows(outcome)))
     return f"### {comparison.name}\n\n{table}\n", not outcome.wrong
 
 
@@ -109,7 +110,7 @@ def report_figure(figure: Figure) -> tuple[str, ...]:
 def version_of(program: str) -> str:
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=5, check=False)
-        if found := re.search(r"\d+\.\d+[\w.]*", said.stdout + said.stderr):
+        if found := re.search(r"\d+[.\d]*\d", said.stdout + said.stderr):
             return found[0]
     return "missing"
 
@@ -150,7 +151,10 @@ def main() -> int:
         sections.append(section)
         print(section, flush=True)
 
-    show(f"Measured {machine()}. Medians of {options.rounds} interleaved runs; a ratio is the median within rounds.\n")
+    show(
+        f"Measured {machine()}. Medians of {options.rounds} interleaved runs; "
+        "a ratio is the median within rounds; CPU is user and system time.\n"
+    )
     for comparison in comparisons:
         section, good = report_comparison(comparison, options.rounds)
         right &= good

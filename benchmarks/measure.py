@@ -7,10 +7,11 @@ all alike. A ratio is the median over the rounds of the ratio within one round.
 
 import contextlib
 import gc
+import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ class Sample:
 
     seconds: float
     found: Any
+    cpu: float = 0.0  # user and system seconds, of this process and its children; filled in by run_once
 
 
 class Missing(Exception):
@@ -88,18 +90,21 @@ class Outcome:
     """A comparison's samples by implementation, round by round; why one is absent; what one did wrong."""
 
     comparison: Comparison
-    seconds: dict[str, list[float]] = field(default_factory=dict)
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
 
     def median(self, name: str) -> float:
-        return statistics.median(self.seconds[name])
+        return statistics.median(sample.seconds for sample in self.samples[name])
+
+    def cpu(self, name: str) -> float:
+        return statistics.median(sample.cpu for sample in self.samples[name])
 
     def ratio(self, numerator: str, denominator: str) -> float | None:
-        if numerator not in self.seconds or denominator not in self.seconds:
+        if numerator not in self.samples or denominator not in self.samples:
             return None
-        pairs = zip(self.seconds[numerator], self.seconds[denominator], strict=True)
-        return statistics.median(above / below for above, below in pairs)
+        pairs = zip(self.samples[numerator], self.samples[denominator], strict=True)
+        return statistics.median(above.seconds / below.seconds for above, below in pairs)
 
 
 def timed(work: Callable[[Any], Any], count: Callable[[Any], Any] = len) -> Implementation:
@@ -124,11 +129,19 @@ def no_place() -> Iterator[tuple[None, None]]:
     yield None, None
 
 
+def cpu_seconds() -> float:
+    """User and system time of this process and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
 def run_once(comparison: Comparison, name: str, place: Any, expected: Any) -> Sample:
     """One checked run. Raises Missing, or AssertionError when the result is not the one expected."""
     if comparison.before:
         comparison.before()
+    before = cpu_seconds()
     sample = comparison.implementations[name](place)
+    sample = replace(sample, cpu=cpu_seconds() - before)
     if expected is not None and sample.found != expected:
         raise AssertionError(f"found {sample.found}, expected {expected}")
     return sample
@@ -152,11 +165,11 @@ def compare(comparison: Comparison, rounds: int) -> Outcome:
     outcome = Outcome(comparison)
     with comparison.place() as (place, expected):
         names = usable(comparison, place, expected, outcome)
-        outcome.seconds = {name: [] for name in names}
+        outcome.samples = {name: [] for name in names}
         for turn in range(comparison.rounds or rounds):
             shift = turn % max(1, len(names))
             for name in names[shift:] + names[:shift]:
-                outcome.seconds[name].append(run_once(comparison, name, place, expected).seconds)
+                outcome.samples[name].append(run_once(comparison, name, place, expected))
     return outcome
 
 

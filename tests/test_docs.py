@@ -1,9 +1,8 @@
 """The documentation is right: every Python block of every page runs, and every link leads somewhere.
 
-The blocks of a page run in order, in one interpreter, in an empty directory, as a reader would type them. An HTML comment
-on the line before a block says what it needs: <!-- root --> (left out as an ordinary user), <!-- shown only: why --> (not
-run at all).
-A block of a console session (>>>) is compared with what it shows.
+The blocks of a page run in order, in one interpreter, in an empty directory, as a reader would type them. An HTML
+comment on the line before a block says what it needs: <!-- root --> (left out as an ordinary user), or
+<!-- shown only: why --> (not run at all). A block of a console session (>>>) is compared with what it shows.
 """
 
 import json
