@@ -1,4 +1,5 @@
-/* The system calls under the primitives of os, each in a bare loop: primitives OPERATION COUNT [FILE]
+/* The system calls under the primitives of os, each in a bare loop: primitives OPERATION COUNT FILE.
+ * FILE is opened and its mode is changed: give it a scratch file.
  * Prints one line of JSON: nanoseconds in all, and how many times the operation was done. */
 #include <errno.h>
 #include <fcntl.h>
@@ -61,11 +62,11 @@ static int64_t now(void) {
 }
 
 int main(int count, char **arguments) {
-    if (count < 3) {
-        fprintf(stderr, "usage: primitives OPERATION COUNT [FILE]\n");
+    if (count < 4) {
+        fprintf(stderr, "usage: primitives OPERATION COUNT FILE\n");
         return 2;
     }
-    snprintf(file, sizeof(file), "%s", count > 3 ? arguments[3] : "/dev/null");
+    snprintf(file, sizeof(file), "%s", arguments[3]);
     snprintf(other, sizeof(other), "%s.floor", file);
     null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
     long times = atol(arguments[2]);
