@@ -292,7 +292,6 @@ static int read_now(struct fo_walk *walk, struct fo_node *node) {
     if (listing->error != 0) {
         return !node->follow && fo_path_is_link(node->path) ? FO_WALK_IS_LINK : listing->error;
     }
-    walk->distrust = listing->trusted ? 0 : walk->distrust + (walk->distrust < ENOUGH_DISTRUST);
     if (listing->links != 0) {
         node->listing = fo_reader_resolve(&walk->reader, listing, AT_FDCWD, node->path);
     }
@@ -388,6 +387,7 @@ int fo_walk_take(struct fo_walk *walk, int64_t id, struct fo_walk_batch *out) {
     if (error == ENOMEM || emit(walk, id, node->listing, error) != 0) {
         return -ENOMEM;
     }
+    int distrusted = error == 0 && !node->listing->trusted;
     if (error != 0 || node->listing->dirs == 0) {
         forget_node(walk, node);
     }
@@ -395,6 +395,7 @@ int fo_walk_take(struct fo_walk *walk, int64_t id, struct fo_walk_batch *out) {
         return finish_batch(walk, out, 1);
     }
     lock(walk);
+    walk->distrust = distrusted ? walk->distrust + 1 : 0;
     read_on(walk, began);
     int items = hand_out(walk);
     call_pool(walk, began);
