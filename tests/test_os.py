@@ -11,7 +11,7 @@ import pytest
 import fastos
 from fastos import _backend, os
 
-OWN = {"__name__", "__doc__", "__file__", "__cached__", "__loader__", "__spec__", "__package__", "__builtins__"}
+OWN = os._OWN_NAMES
 
 
 def test_every_name_is_there() -> None:

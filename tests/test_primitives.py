@@ -81,7 +81,9 @@ def in_child(work: Callable[[], object]) -> int:
 
 
 def shape(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
-    return [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
+    """The parameters; the names of those that can only be given by position are nobody's concern."""
+    parameters = inspect.signature(function).parameters.values()
+    return [("" if p.kind is p.POSITIONAL_ONLY else p.name, p.kind, p.default) for p in parameters]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -89,7 +91,11 @@ def test_signature_is_the_standard_one(name: str) -> None:
     try:
         standard = shape(getattr(os, name))
     except ValueError:
-        pytest.fail(f"os.{name} has no signature")
+        # CPython 3.13 gives chmod a default that inspect cannot read.
+        text = getattr(os, name).__text_signature__.replace("$module, /, ", "")
+        scope: dict[str, Any] = {"os": os}
+        exec(f"def function{text}: ...", scope)
+        standard = shape(scope["function"])
     try:
         native = shape(getattr(ours, name))
     except ValueError:  # a function of C itself takes what it takes: nothing
@@ -182,7 +188,7 @@ BAD_CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("close", (-1,), {}),
     ("close", (1 << 40,), {}),
     ("dup", (-1,), {}),
-    ("dup2", (-1, 1), {}),
+    ("dup2", (1 << 20, 1), {}),
     ("dup2", (1, 1, False), {}),
     ("get_inheritable", (-1,), {}),
     ("set_inheritable", (-1, True), {}),

@@ -39,7 +39,10 @@ _FASTER = {
 }
 _TAKEN = frozenset(name for names in _FASTER.values() for name in names)
 _ADDED = ("popen2", "popen3", "popen4")
-_OWN_NAMES = {"__name__", "__doc__", "__file__", "__cached__", "__loader__", "__spec__", "__package__", "__builtins__"}
+_OWN_NAMES = {
+    *("__name__", "__doc__", "__file__", "__cached__", "__loader__", "__spec__", "__package__", "__builtins__"),
+    "__warningregistry__",
+}
 
 
 def _rebound(value: _Any) -> _Any:
