@@ -216,9 +216,11 @@ def test_interrupted_in_a_full_pipe(tmp_path: Path) -> None:
     process = subprocess.Popen([*COMMAND, tmp_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     with process:
-        # The pipe is full, and the program waits in write(), once it holds as much as it can.
-        capacity = fcntl.fcntl(process.stdout, fcntl.F_GETPIPE_SZ)
-        while struct.unpack("i", fcntl.ioctl(process.stdout, termios.FIONREAD, b"\0" * 4))[0] < capacity:
+        # There is more to write than a pipe holds, so once it has begun the program comes to wait in write().
+        while (
+            process.poll() is None
+            and not struct.unpack("i", fcntl.ioctl(process.stdout, termios.FIONREAD, bytes(4)))[0]
+        ):
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 130
