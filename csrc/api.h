@@ -80,6 +80,7 @@
  *   run_tree.c      kills a process and its descendants
  *   run_group.c     one process, or one pipeline, driven in the caller's thread
  *   run_many.c      many processes on one event loop with a pool of spawners
+ *   run_loop.c      its threads: starting, events, deadlines, ends
  *   run_queue.c     its commands and results
  *   run_timer.c     its deadlines
  *   run_poller.c    who is ready: the way of the engine in use

@@ -1,0 +1,52 @@
+/* Internal to run_many.c and run_loop.c: the record of a run, and its loop. */
+#ifndef FASTOS_RUN_MANY_H
+#define FASTOS_RUN_MANY_H
+
+#include "run.h"
+
+enum { RUN_MOST_SPAWNERS = 64 };
+
+struct run_slot {
+    struct run_child child;
+    pthread_mutex_t lock;
+    uint32_t index;
+    uint32_t generation;
+    char *copy;
+    bool active;
+    bool timed; /* has, or had, a timer */
+};
+
+struct fo_run_many {
+    pthread_mutex_t lock;
+    struct run_poller *poller;
+    sigset_t mask;
+    uint32_t jobs;
+    uint32_t spawners;
+    uint32_t running;  /* spawning ones included */
+    uint32_t spawning;
+    uint32_t waiting;  /* threads in run_poller_wait */
+    uint32_t ended;   /* children delivered, ever */
+    bool starved; /* no descriptors or processes left: wait until a child ends */
+    bool closing;
+    struct run_queue queue;
+    struct run_done done;
+    struct run_timers timers;
+    struct run_slot **slots;
+    uint32_t *free_slots;
+    uint32_t slot_count; /* made so far */
+    uint32_t free_count;
+    uint32_t slot_capacity;
+    uint32_t thread_count;
+    pthread_t threads[RUN_MOST_SPAWNERS + 1];
+};
+
+/* Whether a command may be started now. Call with the run's lock held. */
+bool run_loop_may_start(const struct fo_run_many *run);
+
+/* What each thread does until the run is closed and its last child reaped. `argument` is the run. Returns NULL. */
+void *run_loop_work(void *argument);
+
+/* Kills every child; the threads reap them. */
+void run_loop_kill_all(struct fo_run_many *run);
+
+#endif
