@@ -104,7 +104,7 @@ static struct fo_batch *make(struct fo_scan *scan, int32_t capacity) {
 
 static struct fo_batch *from_pool(struct fo_scan *scan, int32_t limit) {
     struct fo_queue *queue = &scan->queue;
-    pthread_mutex_lock(&queue->lock);
+    fo_scan_lock(&queue->lock);
     struct fo_batch *batch = queue->pool;
     if (batch != NULL && batch->capacity >= limit) {
         queue->pool = batch->next;

@@ -16,8 +16,12 @@
 enum {
     PERIOD_NS = 2000000,
     /* Who waits for a file system waits again and again; once or twice may have been for a lock. */
-    LEAST_WAITS = 4
+    LEAST_WAITS = 8,
+    WINDOW_NS = 50000000 /* in which they have to be seen */
 };
+
+/* What this thread has waited for locks since its last sample. */
+static _Thread_local int64_t lock_waited_ns, lock_waits;
 
 /* What the kernel has counted for this thread. */
 struct usage {
@@ -80,6 +84,15 @@ static int64_t run_delay(void) {
     return -1;
 }
 
+void fo_scan_lock(pthread_mutex_t *lock) {
+    if (pthread_mutex_trylock(lock) != 0) {
+        int64_t began = fo_scan_now();
+        pthread_mutex_lock(lock);
+        lock_waited_ns += fo_scan_now() - began;
+        lock_waits++;
+    }
+}
+
 void fo_concurrency_begin(struct fo_worker *worker) {
     worker->sampled_ns = fo_scan_now();
     struct usage usage = usage_of_thread();
@@ -95,6 +108,9 @@ static void adapt(struct fo_scan *scan, int64_t now) {
     int64_t busy = concurrency->busy_ns, blocked = concurrency->blocked_ns;
     int64_t waits = concurrency->waits;
     if (now - concurrency->changed_ns < PERIOD_NS || busy < PERIOD_NS) {
+        return;
+    }
+    if (blocked * 2 > busy && waits < LEAST_WAITS && now - concurrency->changed_ns < WINDOW_NS) {
         return;
     }
     concurrency->busy_ns = concurrency->blocked_ns = concurrency->waits = 0;
@@ -132,13 +148,14 @@ void fo_concurrency_sample(struct fo_worker *worker, int64_t now) {
         return;
     }
     struct usage usage = usage_of_thread();
-    int64_t busy = now - worker->sampled_ns - worker->waited_ns;
+    int64_t busy = now - worker->sampled_ns - worker->waited_ns - lock_waited_ns;
     int64_t blocked = busy > 0 ? blocked_since(worker, busy, usage.cpu_ns) : 0;
     worker->sampled_ns = now;
     worker->sampled_cpu_ns = usage.cpu_ns;
-    int64_t waits = usage.waits - worker->sampled_waits - worker->own_waits;
+    int64_t waits = usage.waits - worker->sampled_waits - worker->own_waits - lock_waits;
     worker->sampled_waits = usage.waits;
     worker->waited_ns = worker->own_waits = 0;
+    lock_waited_ns = lock_waits = 0;
     pthread_mutex_lock(&scan->frontier.lock);
     struct fo_concurrency *concurrency = &scan->concurrency;
     concurrency->busy_ns += busy > 0 ? busy : 0;

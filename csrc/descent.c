@@ -74,27 +74,27 @@ static void unlock_and_close(struct fo_descriptors *descriptors, int fd) {
 }
 
 void fo_descent_hold(struct fo_scan *scan, struct fo_directory *directory) {
-    pthread_mutex_lock(&scan->descriptors.lock);
+    fo_scan_lock(&scan->descriptors.lock);
     directory->fd_users++;
     pthread_mutex_unlock(&scan->descriptors.lock);
 }
 
 void fo_descent_release(struct fo_scan *scan, struct fo_directory *directory, int new_children) {
-    pthread_mutex_lock(&scan->descriptors.lock);
+    fo_scan_lock(&scan->descriptors.lock);
     directory->fd_users--;
     directory->unopened += new_children;
     unlock_and_close(&scan->descriptors, settle(&scan->descriptors, directory));
 }
 
 void fo_descent_forget_child(struct fo_scan *scan, struct fo_directory *directory) {
-    pthread_mutex_lock(&scan->descriptors.lock);
+    fo_scan_lock(&scan->descriptors.lock);
     directory->unopened--;
     unlock_and_close(&scan->descriptors, settle(&scan->descriptors, directory));
 }
 
 /* Uses a descriptor if it is open. Returns it or -1. */
 static int use_open(struct fo_scan *scan, struct fo_directory *directory) {
-    pthread_mutex_lock(&scan->descriptors.lock);
+    fo_scan_lock(&scan->descriptors.lock);
     int fd = directory->fd;
     directory->fd_users += fd >= 0;
     pthread_mutex_unlock(&scan->descriptors.lock);
@@ -103,7 +103,7 @@ static int use_open(struct fo_scan *scan, struct fo_directory *directory) {
 
 /* Gives a directory that was opened its descriptor, with one user; somebody else may have been faster. */
 static int adopt(struct fo_scan *scan, struct fo_directory *directory, int fd) {
-    pthread_mutex_lock(&scan->descriptors.lock);
+    fo_scan_lock(&scan->descriptors.lock);
     int spare = directory->fd >= 0 ? fd : -1;
     if (spare < 0) {
         directory->fd = fd;
@@ -117,7 +117,7 @@ static int adopt(struct fo_scan *scan, struct fo_directory *directory, int fd) {
 /* Frees a descriptor of this scan. Returns false if all are in use. */
 static bool make_room(struct fo_scan *scan) {
     struct fo_descriptors *descriptors = &scan->descriptors;
-    pthread_mutex_lock(&descriptors->lock);
+    fo_scan_lock(&descriptors->lock);
     int fd = evict(descriptors);
     if (fd >= 0 && descriptors->limit > descriptors->kept) {
         descriptors->limit = descriptors->kept > 1 ? descriptors->kept : 1;
@@ -229,7 +229,7 @@ static int use(struct fo_scan *scan, struct fo_directory *directory) {
 
 /* The child was opened, or could not be: its parent has one user and one unopened child less. */
 static void child_done(struct fo_scan *scan, struct fo_directory *parent, bool used) {
-    pthread_mutex_lock(&scan->descriptors.lock);
+    fo_scan_lock(&scan->descriptors.lock);
     parent->fd_users -= used;
     parent->unopened--;
     unlock_and_close(&scan->descriptors, settle(&scan->descriptors, parent));

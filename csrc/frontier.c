@@ -85,7 +85,7 @@ static void wake(struct fo_frontier *frontier, int64_t count) {
 
 void fo_frontier_push(struct fo_scan *scan, struct fo_work *first, struct fo_work *last, int64_t count) {
     struct fo_frontier *frontier = &scan->frontier;
-    pthread_mutex_lock(&frontier->lock);
+    fo_scan_lock(&frontier->lock);
     last->next = frontier->stack;
     frontier->stack = first;
     frontier->pending += count;
@@ -95,7 +95,7 @@ void fo_frontier_push(struct fo_scan *scan, struct fo_work *first, struct fo_wor
 
 void fo_frontier_defer(struct fo_scan *scan, struct fo_work *work) {
     struct fo_frontier *frontier = &scan->frontier;
-    pthread_mutex_lock(&frontier->lock);
+    fo_scan_lock(&frontier->lock);
     work->next = frontier->deferred;
     frontier->deferred = work;
     frontier->pending++;
@@ -149,7 +149,7 @@ static void wait_for_work(struct fo_worker *worker) {
     pthread_cond_wait(&frontier->wake, &frontier->lock);
     atomic_fetch_sub_explicit(&frontier->idle, 1, memory_order_relaxed);
     worker->waited_ns += fo_scan_now() - began;
-    worker->own_waits++;
+    worker->own_waits += 2; /* for the condition, and for its lock */
 }
 
 /* Hands on what the worker has found, before it waits. */
@@ -160,7 +160,7 @@ static bool hand_over(struct fo_worker *worker) {
     pthread_mutex_unlock(&worker->scan->frontier.lock);
     fo_queue_put(worker, worker->batch);
     worker->batch = NULL;
-    pthread_mutex_lock(&worker->scan->frontier.lock);
+    fo_scan_lock(&worker->scan->frontier.lock);
     return true;
 }
 
@@ -180,7 +180,7 @@ struct fo_work *fo_frontier_take(struct fo_worker *worker) {
     struct fo_scan *scan = worker->scan;
     struct fo_frontier *frontier = &scan->frontier;
     struct fo_work *work = NULL;
-    pthread_mutex_lock(&frontier->lock);
+    fo_scan_lock(&frontier->lock);
     put_down(worker);
     while (!atomic_load(&scan->cancelled) && !surplus(worker) && !frontier->finished) {
         if ((work = next_work(scan)) != NULL) {

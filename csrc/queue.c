@@ -28,7 +28,7 @@ static void wait_for_room(struct fo_worker *worker) {
     if (began != 0) {
         int64_t now = fo_scan_now();
         worker->waited_ns += now - began;
-        worker->own_waits++;
+        worker->own_waits += 2; /* for the condition, and for its lock */
         atomic_store(&worker->since_ns, now);
     }
 }
@@ -37,7 +37,7 @@ void fo_queue_put(struct fo_worker *worker, struct fo_batch *batch) {
     struct fo_scan *scan = worker->scan;
     atomic_fetch_add_explicit(&scan->entries, (uint64_t)batch->count, memory_order_relaxed);
     atomic_fetch_add_explicit(&scan->errors, (uint64_t)batch->error_count, memory_order_relaxed);
-    pthread_mutex_lock(&scan->queue.lock);
+    fo_scan_lock(&scan->queue.lock);
     if (!worker->inlined && !(scan->options.flags & FO_SCAN_SORT)) {
         wait_for_room(worker);
     }
@@ -60,7 +60,7 @@ static struct fo_batch *shift(struct fo_queue *queue) {
 int fo_queue_get(struct fo_scan *scan, int64_t deadline_ns, struct fo_batch **out) {
     struct fo_queue *queue = &scan->queue;
     int result = 0;
-    pthread_mutex_lock(&queue->lock);
+    fo_scan_lock(&queue->lock);
     for (;;) {
         if ((*out = shift(queue)) != NULL) {
             result = 1;
@@ -83,7 +83,7 @@ int fo_queue_get(struct fo_scan *scan, int64_t deadline_ns, struct fo_batch **ou
 
 void fo_queue_recycle(struct fo_scan *scan, struct fo_batch *batch) {
     struct fo_queue *queue = &scan->queue;
-    pthread_mutex_lock(&queue->lock);
+    fo_scan_lock(&queue->lock);
     bool wanted = queue->pooled < FO_SCAN_QUEUE && !atomic_load(&scan->cancelled) &&
                   batch->names_capacity <= 4 * FO_SCAN_BATCH_BYTES;
     if (wanted) {

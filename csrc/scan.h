@@ -235,6 +235,9 @@ void fo_worker_pulse(struct fo_worker *worker);
 /* Sets the first number of workers. */
 void fo_concurrency_start(struct fo_scan *scan);
 
+/* Locks, and counts the time it takes as the scan's own waiting, not as the file system's. */
+void fo_scan_lock(pthread_mutex_t *lock);
+
 /* Starts a worker's clocks. */
 void fo_concurrency_begin(struct fo_worker *worker);
 

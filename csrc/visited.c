@@ -51,7 +51,7 @@ static int add(struct fo_visited *visited, uint64_t dev, uint64_t ino) {
 }
 
 int fo_visited_add(struct fo_visited *visited, uint64_t dev, uint64_t ino) {
-    pthread_mutex_lock(&visited->lock);
+    fo_scan_lock(&visited->lock);
     int result = add(visited, dev, ino);
     pthread_mutex_unlock(&visited->lock);
     return result;
@@ -63,7 +63,7 @@ int64_t fo_scan_visited(struct fo_scan *scan, uint64_t *buffer, int64_t count) {
     if (result < 0) {
         return result;
     }
-    pthread_mutex_lock(&visited->lock);
+    fo_scan_lock(&visited->lock);
     int64_t total = (int64_t)visited->count, written = 0;
     for (size_t i = 0; total <= count && i < visited->capacity; i++) {
         if (visited->slots[i].ino != 0) {

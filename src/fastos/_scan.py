@@ -80,8 +80,9 @@ class Scan:
         self._progress = progress
         self._progress_at = 0.0
         self._started = False
-        self._final: Stats | None = None
-        self._frontier: Frontier | None = None
+        self._final: tuple[Any, ...] | None = None
+        self._frontier: Frontier | tuple[()] | None = None
+        self._budgeted = options.max_entries is not None or options.max_nanoseconds is not None
         self._make = engine
         # The root is opened here, so that a missing one is known at once.
         self._engine: Any = engine(options)
@@ -165,7 +166,7 @@ class Scan:
                     rows = self._filter(rows)
                 if rows.count:
                     yield rows
-            self._frontier = self._leftover()
+            self._frontier = self._leftover() if self._budgeted else ()
         finally:
             self.close()
             if self._progress is not None:
@@ -202,7 +203,7 @@ class Scan:
     def stats(self) -> Stats:
         """What was done so far: a new Stats each time, the last one after the end."""
         if self._final is not None:
-            return self._final
+            return Stats(*self._final)
         return Stats(*self._engine.stats())
 
     @property
@@ -214,7 +215,7 @@ class Scan:
         """
         if self._frontier is None:
             raise RuntimeError("the frontier is known once the scan has been iterated to its end")
-        return self._frontier
+        return self._frontier or Frontier(self._root())
 
     # -- the end
 
@@ -223,20 +224,22 @@ class Scan:
         if self._final is not None:
             return
         try:
-            self._final = Stats(*self._engine.stats())
+            self._final = self._engine.stats()
         except RuntimeError:  # in a forked process, where there is nothing to end
-            self._final = Stats(0, 0, 0, 0, (), 0)
+            self._final = (0, 0, 0, 0, (), 0)
         self._engine.close()
 
     def _leftover(self) -> Frontier | None:
         options = self._options
-        root = os.fsdecode(options.root) if options.text else options.root
         try:
             directories = self._engine.frontier()
             visited = self._engine.visited() if directories and options.follow_symlinks else b""
         except OSError:  # another thread has closed it
             return None
-        return Frontier(root, directories, visited)
+        return Frontier(self._root(), directories, visited)
+
+    def _root(self) -> str | bytes:
+        return os.fsdecode(self._options.root) if self._options.text else self._options.root
 
     def __enter__(self) -> "Scan":
         return self
@@ -247,9 +250,8 @@ class Scan:
         self.close()
 
     def __repr__(self) -> str:
-        root = os.fsdecode(self._options.root) if self._options.text else self._options.root
         state = "closed" if self._final is not None else "running" if self._started else "not begun"
-        return f"<fastos.Scan of {root!r}, {state}>"
+        return f"<fastos.Scan of {self._root()!r}, {state}>"
 
 
 def _predicates(options: Options) -> "tuple[tuple[Predicate, tuple[str, ...]] | None, Callable[[Options], Any]]":
