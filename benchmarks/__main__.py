@@ -15,14 +15,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fastos
-from benchmarks.measure import FLOOR, OURS, Comparison, Figure, Outcome, compare
+from benchmarks.measure import FLOOR, OURS, Comparison, Figure, Outcome, Table, compare, markdown
 
 MODULES = sorted(path.stem for path in Path(__file__).parent.glob("bench_*.py"))
 
 
-def listed(kind: str) -> list[Comparison | Figure]:
+def listed(kind: str) -> list[Any]:
     found = []
     for name in MODULES:
         module = importlib.import_module(f"benchmarks.{name}")
@@ -73,17 +74,6 @@ def judgements(outcome: Outcome, name: str) -> Iterator[str]:
             yield f"{bound.numerator} ÷ {bound.denominator} {bound}: not measured"
         else:
             yield f"{bound.numerator} ÷ {bound.denominator} {ratio:.2f} ({bound}): {verdict(bound.met(ratio))}"
-
-
-def markdown(header: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
-    cells = [header, *lines]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
-
-    def line(values: tuple[str, ...]) -> str:
-        return "| " + " | ".join(value.ljust(width) for value, width in zip(values, widths, strict=True)) + " |"
-
-    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([line(header), rule, *map(line, lines)])
 
 
 def report_comparison(comparison: Comparison, rounds: int) -> tuple[str, bool]:
@@ -142,8 +132,9 @@ def main() -> int:
     wanted = re.compile(options.only, re.IGNORECASE)
     comparisons = [row for row in listed("COMPARISONS") if wanted.search(row.name)]
     figures = [row for row in listed("FIGURES") if wanted.search(row.name)]
+    tables: list[Table] = [row for row in listed("TABLES") if wanted.search(row.name)]
     if options.list:
-        print("\n".join(row.name for row in [*comparisons, *figures]))
+        print("\n".join(row.name for row in [*comparisons, *tables, *figures]))
         return 0
     sections, right = [], True
 
@@ -159,6 +150,8 @@ def main() -> int:
         section, good = report_comparison(comparison, options.rounds)
         right &= good
         show(section)
+    for table in tables:
+        show(f"### {table.name}\n\n{table.report()}\n")
     if figures:
         lines = [report_figure(figure) for figure in figures]
         right &= not any(line[-1] == "wrong" for line in lines)

@@ -85,6 +85,25 @@ class Figure:
     unavailable: Callable[[], str | None] = lambda: None
 
 
+@dataclass(frozen=True)
+class Table:
+    """A comparison of another shape, that writes its own table."""
+
+    name: str
+    report: Callable[[], str]
+
+
+def markdown(header: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
+    cells = [header, *lines]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
+
+    def line(values: tuple[str, ...]) -> str:
+        return "| " + " | ".join(value.ljust(width) for value, width in zip(values, widths, strict=True)) + " |"
+
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([line(header), rule, *map(line, lines)])
+
+
 @dataclass
 class Outcome:
     """A comparison's samples by implementation, round by round; why one is absent; what one did wrong."""
