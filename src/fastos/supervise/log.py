@@ -7,24 +7,18 @@ destination
 that takes no more stops the reading of the pipes that lead to it, and of nothing else.
 """
 
-import contextlib
 import fcntl
-import gzip
 import os
-import queue
-import re
 import select
-import shutil
 import socket
 import sys
 import termios
-import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fastos._backend import topic
+from fastos.supervise.archive import Compressor
 from fastos.supervise.loop import Loop
 from fastos.supervise.service import Log
 from fastos.supervise.unit import Unit
@@ -336,67 +330,3 @@ def _open_pipe() -> int:
 def _waiting(fd: int) -> int:
     """How many bytes the pipe holds."""
     return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"), sys.byteorder)
-
-
-class Compressor:
-    """Compresses rotated files and removes the oldest, in a thread of low priority that ends when there is nothing
-    to do."""
-
-    def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[tuple[str, bool, int]] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-
-    def put(self, path: str, compress: bool, keep: int) -> None:
-        with self._lock:
-            self._jobs.put((path, compress, keep))
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="fastos-compress", daemon=True)
-                self._thread.start()
-
-    def _work(self) -> None:
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 15)
-        while True:
-            with self._lock:
-                try:
-                    path, compress, keep = self._jobs.get_nowait()
-                except queue.Empty:
-                    self._thread = None
-                    return
-            with contextlib.suppress(OSError):
-                if compress:
-                    compress_file(path)
-                if keep:
-                    remove_oldest(path, keep)
-
-    def close(self) -> None:
-        with self._lock:
-            thread = self._thread
-        if thread is not None:
-            thread.join()
-
-
-_DATED: Final = re.compile(r"(.+)\.\d{8}T\d{6}\.\d{6}Z(\.gz)?")
-
-
-def compress_file(path: str) -> None:
-    """PATH becomes PATH.gz; whoever looks sees either the one or the other, whole."""
-    partial = f"{path}.gz.partial"
-    with open(path, "rb") as source, open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as raw:
-        os.fchmod(raw.fileno(), os.fstat(source.fileno()).st_mode & 0o7777)
-        with gzip.GzipFile("", "wb", 6, raw) as target:
-            shutil.copyfileobj(source, target, 1 << 20)
-    os.rename(partial, f"{path}.gz")
-    os.unlink(path)
-
-
-def remove_oldest(path: str, keep: int) -> None:
-    """Of the rotated files that `path` is one of, all but the `keep` newest go."""
-    match = _DATED.fullmatch(os.path.basename(path))
-    if match is None:
-        return
-    directory = Path(path).parent
-    dated = [name for name in os.listdir(directory) if (m := _DATED.fullmatch(name)) and m[1] == match[1]]
-    for name in sorted(dated)[:-keep]:
-        os.unlink(directory / name)
