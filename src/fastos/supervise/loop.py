@@ -90,11 +90,17 @@ class Loop:
             backend.timer_arm(self._timer, -1 if deadline is None else deadline)
         self._armed = deadline
 
+    def seconds_left(self) -> float | None:
+        """How long whoever waits for `fileno` may do so at most; None where the timer makes that readable in time."""
+        if self._timer >= 0 or self._armed is None:
+            return None
+        return max(0.0, (self._armed - time.monotonic_ns()) / 1e9)
+
     def poll(self, timeout: float | None) -> list[tuple[Watcher, int]]:
         """Waits, at most `timeout` seconds (None: as long as it takes), and returns who is ready for what."""
         self.arm()
-        if self._timer < 0 and self._armed is not None:
-            left = max(0.0, (self._armed - time.monotonic_ns()) / 1e9)
+        left = self.seconds_left()
+        if left is not None:
             timeout = left if timeout is None else min(timeout, left)
         ready = []
         for fd, events in self._epoll.poll(timeout, BATCH):

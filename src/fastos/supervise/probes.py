@@ -6,7 +6,7 @@ import select
 import signal
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastos._backend import topic
 from fastos.supervise.check import Check
@@ -27,7 +27,18 @@ Post = Callable[[Unit, Event], None]
 class Probe:
     """Repeated attempts of one check on one unit. `outcome(ok)` is called after each, until it returns False."""
 
-    __slots__ = ("_check", "_deadline_is_pause", "_fd", "_loop", "_outcome", "_pid", "_processes", "_socket", "_unit")
+    __slots__ = (
+        "_check",
+        "_deadline_is_pause",
+        "_fd",
+        "_loop",
+        "_outcome",
+        "_pid",
+        "_process",
+        "_processes",
+        "_socket",
+        "_unit",
+    )
 
     def __init__(
         self, loop: Loop, processes: Processes, unit: Unit, check: Check, outcome: Callable[["Probe", bool], bool]
@@ -36,6 +47,7 @@ class Probe:
         self._socket: socket.socket | None = None
         self._fd = -1  # watched: the socket's, or the pidfd of the command
         self._pid = 0
+        self._process: Any = None  # the backend's own handle
         self._deadline_is_pause = True
 
     def begin(self, pause: float) -> None:
@@ -71,7 +83,7 @@ class Probe:
         if self._socket is not None:
             self._continue_connection()
         elif self._pid:
-            end = backend.reap(self._pid, self._fd, None, self._processes.wait)
+            end = backend.reap(self._pid, self._fd, self._process, self._processes.wait)
             if end is not None:
                 self._processes.checks.discard(self._pid)
                 self._pid = 0
@@ -128,7 +140,9 @@ class Probe:
         object.__setattr__(plain, "user", service.user)
         object.__setattr__(plain, "group", service.group)
         request = backend.Request(plain, words, self._processes.environment(service, ()))
-        self._pid, self._fd, _ = backend.spawn(request, backend.NULL, backend.NULL, (), self._processes.result)
+        self._pid, self._fd, self._process = backend.spawn(
+            request, backend.NULL, backend.NULL, (), self._processes.result
+        )
         self._processes.checks.add(self._pid)
         self._loop.watch(self._fd, self)
         self._loop.timers.after(self, self._check.timeout)
@@ -137,7 +151,7 @@ class Probe:
         if self._pid:
             with contextlib.suppress(OSError):
                 os.killpg(self._pid, signal.SIGKILL)
-            Corpse(self._loop, self._processes, self._pid, self._fd)
+            Corpse(self._loop, self._processes, self._pid, self._fd, self._process)
             self._pid = 0
         else:
             os.close(self._fd)
@@ -146,15 +160,15 @@ class Probe:
 class Corpse:
     """A command that was killed, until it has ended."""
 
-    __slots__ = ("_fd", "_loop", "_pid", "_processes")
+    __slots__ = ("_fd", "_loop", "_pid", "_process", "_processes")
 
-    def __init__(self, loop: Loop, processes: Processes, pid: int, fd: int) -> None:
-        self._loop, self._processes, self._pid, self._fd = loop, processes, pid, fd
+    def __init__(self, loop: Loop, processes: Processes, pid: int, fd: int, process: Any) -> None:
+        self._loop, self._processes, self._pid, self._fd, self._process = loop, processes, pid, fd, process
         processes.corpses.add(self)
         loop.watch(fd, self)
 
     def on_ready(self, events: int) -> None:
-        if backend.reap(self._pid, self._fd, None, self._processes.wait) is not None:
+        if backend.reap(self._pid, self._fd, self._process, self._processes.wait) is not None:
             self._loop.unwatch(self._fd)
             os.close(self._fd)
             self._processes.corpses.discard(self)

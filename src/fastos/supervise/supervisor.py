@@ -227,7 +227,8 @@ class Supervisor:
                 self.step(0)
                 self.loop.arm()
                 if not self._has_work():
-                    await anyio.wait_readable(self.loop.fileno())
+                    with anyio.move_on_after(self.loop.seconds_left()):
+                        await anyio.wait_readable(self.loop.fileno())
             return self.exit_code
         finally:
             if not self._is_over():
