@@ -1,7 +1,7 @@
 """The native primitives against the interpreter's own os, one call at a time; it decides what the drop-in os takes.
 
-    python benchmarks/bench_primitives.py            # prints the table
-    python benchmarks/bench_primitives.py --write    # and puts it into docs/primitives.md
+    python -m benchmarks.bench_primitives            # prints the table
+    python -m benchmarks.bench_primitives --write    # and puts it into docs/primitives.md
 
 The two run in turns within one process; a ratio is the median over the rounds of the ratio within one round.
 """
@@ -21,6 +21,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from benchmarks.floors import floor
+from benchmarks.measure import FLOOR, OURS, Bound, Comparison, Implementation, Sample, cases, check_with_pytest
+from fastos import _backend
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "primitives.md"
@@ -223,6 +229,53 @@ def verdicts(rows: list[Row]) -> list[str]:
     return problems
 
 
+# -- what `make bench` shows: the promises ---------------------------------------------------------------------------
+
+PRE_BOUND_COUNT = 100_000
+
+
+@contextlib.contextmanager
+def expecting(number: int) -> Iterator[tuple[dict[str, Any], int]]:
+    with place() as things:
+        yield things, number
+
+
+def timed_statement(case: Case, implementation: str, number: int) -> Implementation:
+    def run(things: dict[str, Any]) -> Sample:
+        space = implementations()[implementation]
+        seconds = timeit.Timer(case.statement, globals={**space, **things}).timeit(number)
+        return Sample(seconds, number)
+
+    return run
+
+
+def promise(case: Case) -> Comparison:
+    """A pre-bound primitive, or what the drop-in has of fastos's, against the interpreter's own."""
+    pre_bound = case.functions[0] in PRE_BOUND
+    number = PRE_BOUND_COUNT if pre_bound else case.number
+    ways = {name: timed_statement(case, name, number) for name in (OURS, "os")}
+    if case.floor:
+        ways[FLOOR] = floor("primitives", case.floor, number, arguments=lambda things: [things["file"]])
+    limit = PRE_BOUND_LIMIT if pre_bound else 1.05
+    return Comparison(
+        f"os: {case.what or case.functions[0]}",
+        lambda: expecting(number),
+        ways,
+        [Bound(OURS, "os", at_most=limit)],
+        items=number,
+        unavailable=lambda: None if _backend.COMPILED else "the standard-library backend has no native primitives",
+    )
+
+
+PROMISED = (*PRE_BOUND, "spawnv", "spawnlp", "popen", "walk", "fwalk")
+COMPARISONS = [promise(case) for case in CASES if case.functions[0] in PROMISED]
+
+
+@pytest.mark.parametrize(("comparison", "name"), cases(COMPARISONS))
+def test_primitives(benchmark: Any, comparison: Comparison, name: str) -> None:
+    check_with_pytest(benchmark, comparison, name)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="The native primitives against the interpreter's own os.")
     parser.add_argument("--write", action="store_true", help="put the table into docs/primitives.md")
@@ -245,5 +298,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(HERE.parent))
     sys.exit(main())

@@ -397,8 +397,8 @@ def test_an_exception_of_the_handler_ends_the_call(api: Any) -> None:
     assert main is not None
     sender = threading.Timer(0.05, signal.pthread_kill, (main, signal.SIGUSR1))
     try:
-        sender.start()
         with pytest.raises(Stop):
+            sender.start()
             api.read(reading, 1)
     finally:
         sender.join()
