@@ -32,19 +32,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="with COMMAND: this code counts as 0",
     )
-    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="run this alone, as PID 1 should")
+    parser.usage = (
+        "fastos supervise [options] [file]\n       fastos supervise [-s] [-g] [-e CODE] -- COMMAND [argument ...]"
+    )
+    parse = parser.parse_known_args
+
+    def parse_up_to_command(arguments: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """What comes after -- is the command's, options included."""
+        given = list(arguments or ())
+        end = given.index("--") if "--" in given else len(given)
+        parsed, rest = parse(given[:end], namespace)
+        parsed.words = given[end + 1 :] if end < len(given) else None
+        return parsed, rest
+
+    parser.parse_known_args = parse_up_to_command  # type: ignore[assignment,method-assign]
 
 
 def main(options: argparse.Namespace) -> int:
-    words = list(options.words)
-    if options.file == "--" or (words and words[0] == "--"):
-        words = words[1:] if words and words[0] == "--" else words
-    elif words:
-        print(f"fastos supervise: unexpected {words[0]!r}; a command comes after --", file=sys.stderr)
+    if options.words is None:
+        return run_services(options)
+    if not options.words or options.file is not None:
+        print("fastos supervise: expected either a file, or -- and a command", file=sys.stderr)
         return CONFIGURATION_ERROR
-    if words:
-        return run_command(words, options)
-    return run_services(options)
+    return run_command(options.words, options)
 
 
 def run_command(words: list[str], options: argparse.Namespace) -> int:

@@ -1,0 +1,329 @@
+"""`fastos supervise` as a process: signals, reload, upgrade, adoption after a kill, and as the init of a container."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastos.cli.ctl import Client
+from supervising import PYTHON
+
+FASTOS = [PYTHON, "-m", "fastos"]
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+class Command:
+    """A running `fastos supervise`."""
+
+    def __init__(self, directory: Path, toml: str, *arguments: str) -> None:
+        self.directory = directory
+        self.file = directory / "services.toml"
+        self.file.write_text(toml)
+        self.control = str(directory / "control")
+        self.log = open(directory / "stderr", "ab")  # noqa: SIM115
+        command = [*FASTOS, "supervise", str(self.file), "--control", self.control, *arguments]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self.log)
+
+    def ask(self, command: str, **arguments: Any) -> Any:
+        while True:
+            try:
+                with Client(self.control) as client:
+                    return client.ask(command, **arguments)
+            except (FileNotFoundError, ConnectionError):
+                assert self.process.poll() is None, self.stderr()
+                time.sleep(0.01)
+
+    def pids(self) -> dict[str, int]:
+        return {entry["name"]: entry["pid"] for entry in self.ask("status")}
+
+    def states(self) -> dict[str, str]:
+        return {entry["name"]: entry["state"] for entry in self.ask("status")}
+
+    def stderr(self) -> str:
+        return (self.directory / "stderr").read_text()
+
+    def close(self, expected: int = 0) -> None:
+        try:
+            if self.process.poll() is None:
+                self.process.terminate()
+            assert self.process.wait(60) == expected, self.stderr()
+        finally:
+            self.log.close()
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Callable[..., Command]]:
+    commands: list[Command] = []
+
+    def start(toml: str, *arguments: str) -> Command:
+        commands.append(Command(tmp_path, toml, *arguments))
+        return commands[-1]
+
+    yield start
+    for command in commands:
+        if not command.log.closed:
+            command.close(command.process.poll() or 0)
+
+
+TALK = """[services.talk]
+command = "n=0; while :; do echo $n; n=$((n+1)); sleep 0.02; done"
+log = "{}/talk.log"
+"""
+SLEEP = '[services.{}]\ncommand = ["sleep", "{}"]\n'
+
+
+def test_terminate_ends_in_order(started: Callable[..., Command]) -> None:
+    command = started(SLEEP.format("a", 1000) + SLEEP.format("b", 1000) + 'requires = ["a"]\n')
+    command.ask("wait-ready")
+    pids = command.pids()
+    command.close()
+    text = command.stderr()
+    assert text.index("b: stopped") < text.index("a: stopping")
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in pids.values())
+
+
+def test_a_second_terminate_kills(started: Callable[..., Command]) -> None:
+    code = "import signal,time; signal.signal(15, 1); time.sleep(999)"
+    stubborn = f"[services.a]\ncommand = '''exec {PYTHON} -S -c '{code}' '''\nstop_timeout = 1000\n"
+    command = started(stubborn)
+    command.ask("wait-ready")
+    wait_until(lambda: ignores_term(command.pids()["a"]))
+    command.process.terminate()
+    wait_until(lambda: command.states()["a"] == "stopping")
+    command.close()
+
+
+def ignores_term(pid: int) -> bool:
+    with open(f"/proc/{pid}/status") as file:
+        ignored = next(line for line in file if line.startswith("SigIgn"))
+    return bool(int(ignored.split()[1], 16) & 1 << 14)
+
+
+def test_errors_of_the_file_come_before_anything_starts(tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text(f"[services.a]\ncommand = 'touch {tmp_path}/started'\n[services.b]\ncommand = 'x'\nrestart = 3\n")
+    result = subprocess.run([*FASTOS, "supervise", str(file)], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert f"{file}: services.b.restart: " in result.stderr
+    assert not (tmp_path / "started").exists()
+    result = subprocess.run([*FASTOS, "supervise", "/nowhere.toml"], capture_output=True, text=True, check=False)
+    assert (result.returncode, "no such file" in result.stderr) == (2, True)
+    file.write_text(SLEEP.format("a", 1))
+    assert subprocess.run([*FASTOS, "supervise", "--check", str(file)], check=True, capture_output=True).stdout
+
+
+def test_reload_by_signal_and_by_control(started: Callable[..., Command]) -> None:
+    command = started(SLEEP.format("a", 1000) + SLEEP.format("b", 1000))
+    command.ask("wait-ready")
+    before = command.pids()
+    command.file.write_text(SLEEP.format("a", 1000) + SLEEP.format("b", 2000) + SLEEP.format("c", 1000))
+    command.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: command.states() == dict.fromkeys("abc", "running"))
+    after = command.pids()
+    assert after["a"] == before["a"]
+    assert after["b"] != before["b"]
+    command.file.write_text("nonsense")
+    command.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "not TOML" in command.stderr())
+    assert command.pids() == after
+    command.file.write_text(SLEEP.format("c", 1000))
+    assert command.ask("reload")["removed"] == ["b", "a"]
+    wait_until(lambda: set(command.states()) == {"c"})
+    command.close()
+
+
+def test_upgrade_keeps_children_pipes_and_states(started: Callable[..., Command], tmp_path: Path) -> None:
+    notify = 'import os,socket; socket.socket(1, 2).sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])'
+    toml = (
+        TALK.format(tmp_path)
+        + SLEEP.format("off", 9)
+        + "autostart = false\n[services.job]\ncommand = 'exit 3'\nrestart = 'never'\n"
+        + "[services.slow]\nreadiness = 'notify'\ncommand = '''"
+        + f"while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; {PYTHON} -c '{notify}'; sleep 99 '''\n"
+    )
+    expected = {"talk": "running", "job": "failed", "off": "stopped", "slow": "starting"}
+    command = started(toml)
+    wait_until(lambda: command.states() == expected)
+    before, pid = command.pids(), command.process.pid
+    for _ in range(3):
+        command.ask("upgrade")
+        wait_until(lambda: command.states()["slow"] == "starting")
+    assert command.pids() == before
+    assert command.process.pid == pid
+    assert command.states() == expected
+    (tmp_path / "go").touch()
+    wait_until(lambda: command.states()["slow"] == "running")
+    os.kill(before["talk"], signal.SIGKILL)  # it is still our child: its status is known
+    wait_until(lambda: command.pids()["talk"] not in (0, before["talk"]))
+    assert next(entry for entry in command.ask("status") if entry["name"] == "talk")["exit_signal"] == 9
+    command.close()
+    numbers = [int(line.split()[1]) for line in (tmp_path / "talk.log").read_text().splitlines()]
+    restart = numbers.index(0, 1)
+    assert numbers[:restart] == list(range(restart))
+
+
+def test_adoption_after_a_kill(started: Callable[..., Command], tmp_path: Path) -> None:
+    toml = TALK.format(tmp_path) + SLEEP.format("a", 1000)
+    command = started(toml, "--state-file", str(tmp_path / "state"))
+    command.ask("wait-ready")
+    wait_until((tmp_path / "talk.log").exists)
+    before = command.pids()
+    command.process.kill()
+    command.process.wait()
+    command.log.close()
+    second = started(toml, "--state-file", str(tmp_path / "state"))
+    second.ask("wait-ready")
+    assert second.pids() == before
+    assert all(entry["adopted"] for entry in second.ask("status"))
+    assert "adopted pid" in second.stderr()
+    size = (tmp_path / "talk.log").stat().st_size
+    wait_until(lambda: (tmp_path / "talk.log").stat().st_size > size + 100)
+    os.kill(before["a"], signal.SIGKILL)
+    wait_until(lambda: second.pids()["a"] not in (0, before["a"]))
+    second.close()
+    wait_until(lambda: not any(alive(pid) for pid in before.values()))
+    numbers = [int(line.split()[1]) for line in (tmp_path / "talk.log").read_text().splitlines()]
+    assert numbers == list(range(len(numbers)))
+    assert not (tmp_path / "state").exists()
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except OSError:
+        return False
+
+
+def test_a_stale_or_broken_state_file_adopts_nobody(started: Callable[..., Command], tmp_path: Path) -> None:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    lines = [
+        json.dumps({"fastos": 1, "boot": boot}),
+        json.dumps({"name": "a", "pid": os.getpid(), "start": 1, "pipes": []}),  # this pid, another start
+        json.dumps({"name": "b", "pid": 2**22 - 1, "start": 5, "pipes": ["pipe:[1]"]}),
+        "garbage",
+        '{"name": "a", "pi',
+    ]
+    (tmp_path / "state").write_text("\n".join(lines))
+    command = started(SLEEP.format("a", 1000) + SLEEP.format("b", 1000), "--state-file", str(tmp_path / "state"))
+    command.ask("wait-ready")
+    assert not any(entry["adopted"] for entry in command.ask("status"))
+    again = subprocess.run(
+        [*FASTOS, "supervise", str(command.file), "--state-file", str(tmp_path / "state")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (again.returncode, "another supervisor" in again.stderr) == (1, True)
+    command.close()
+
+
+def test_until_idle_and_limits_give_exit_codes(tmp_path: Path) -> None:
+    file = tmp_path / "Procfile"
+    file.write_text("a: echo hello\n")
+    toml = tmp_path / "services.toml"
+    toml.write_text(
+        "[services.a]\ncommand = 'exit 1'\nbackoff = 0\nrestart_limit = {count = 2, window = 60, then = 'shutdown'}\n"
+    )
+    assert subprocess.run([*FASTOS, "supervise", str(toml)], check=False, capture_output=True).returncode == 1
+    toml.write_text("[services.a]\ncommand = 'echo hello'\nrestart = 'never'\n")
+    result = subprocess.run(
+        [*FASTOS, "supervise", "--until-idle", str(toml)], check=False, capture_output=True, text=True
+    )
+    assert result.returncode == 0
+    assert result.stdout.endswith("a | hello\n")
+
+
+# -- as the init of a container
+
+
+def supervise(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*FASTOS, "supervise", *words], capture_output=True, text=True, check=False, timeout=60, **options
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["true"], 0),
+        (["sh", "-c", "exit 7"], 7),
+        (["sh", "-c", "kill -9 $$"], 137),
+        (["/nowhere"], 127),
+        (["/etc/passwd"], 126),
+    ],
+)
+def test_init_exit_codes(command: list[str], code: int) -> None:
+    assert supervise("--", *command).returncode == code
+
+
+def test_init_options_and_streams() -> None:
+    result = supervise("-e", "143", "--", "sh", "-c", "cat; kill $$", input="through")
+    assert (result.returncode, result.stdout) == (0, "through")
+    assert supervise("a", "b").returncode == 2
+
+
+def test_init_forwards_signals_and_reaps_orphans() -> None:
+    code = (
+        "trap 'echo got; exit 5' USR1\n"
+        "(sh -c 'sleep 0.2' & echo $!) | { read p; while [ -e /proc/$p ]; do sleep 0.02; done; }\n"
+        "echo up\nwhile :; do sleep 0.05; done"
+    )
+    with subprocess.Popen(
+        [*FASTOS, "supervise", "--subreaper", "--", "sh", "-c", code], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"  # the orphan is gone: it was reaped, not left a zombie
+        process.send_signal(signal.SIGUSR1)
+        assert process.stdout.readline() == "got\n"
+        assert process.wait(60) == 5
+
+
+@pytest.mark.root
+def test_as_pid_1_orphans_are_reaped_and_statuses_kept(tmp_path: Path) -> None:
+    file = tmp_path / "services.toml"
+    # The orphan dies when its parent is long gone; the service then sees whether it is still there.
+    code = (
+        "(setsid sh -c 'echo $$ > orphan; sleep 0.3' &); while [ ! -s orphan ]; do sleep 0.02; done; "
+        "p=$(cat orphan); while [ -e /proc/$p ]; do sleep 0.02; done; exit 3"
+    )
+    file.write_text(
+        f"[services.a]\ncommand = '''cd {tmp_path}; {code}'''\nrestart = 'never'\nlog = 'null'\n".replace(
+            "orphan", "orphan"
+        )
+    )
+    command = ["unshare", "--pid", "--fork", "--mount-proc", *FASTOS, "supervise", "--until-idle", str(file)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert "a: failed: exit code 3" in result.stderr
+
+
+def test_help_names_everything() -> None:
+    result = subprocess.run([*FASTOS, "ctl", "--help"], capture_output=True, text=True, check=True)
+    for action in (
+        "status",
+        "start",
+        "stop",
+        "restart",
+        "reload",
+        "signal",
+        "logs",
+        "wait-ready",
+        "shutdown",
+        "upgrade",
+    ):
+        assert action in result.stdout
+    assert sys.version_info >= (3, 11)
