@@ -78,10 +78,13 @@ int fo_scan_stalled(struct fo_scan *scan, char *buffer, int size) {
     return (int)written;
 }
 
-/* Writes the directories of a list if they fit. Returns the bytes needed. */
-static int64_t write_list(const struct fo_work *work, char *buffer, int64_t at, int64_t size) {
+/* Writes the directories of a list, behind symbolic links or not, if they fit. Returns where the next one goes. */
+static int64_t write_list(const struct fo_work *work, bool links, char *buffer, int64_t at, int64_t size) {
     for (; work != NULL; work = work->next) {
         const struct fo_directory *directory = (const struct fo_directory *)work;
+        if (directory->follow != links) {
+            continue;
+        }
         int64_t length = (int64_t)fo_directory_path(directory, NULL, 0);
         if (at + length + 1 <= size) {
             /* The path is written with its last slash, where the NUL goes. */
@@ -101,7 +104,9 @@ int64_t fo_scan_frontier(struct fo_scan *scan, char *buffer, int64_t size) {
     pthread_mutex_lock(&scan->frontier.lock);
     int64_t needed = -EBUSY;
     if (scan->frontier.finished) {
-        needed = write_list(scan->frontier.untouched, buffer, 0, size);
+        /* What stands last is read first: links after all others. */
+        needed = write_list(scan->frontier.untouched, true, buffer, 0, size);
+        needed = write_list(scan->frontier.untouched, false, buffer, needed, size);
     }
     pthread_mutex_unlock(&scan->frontier.lock);
     fo_scan_drop(scan);

@@ -148,14 +148,14 @@ def test_batches_are_columns(tmp_path: Path) -> None:
 
 
 def test_batch_is_not_pulled_away_from_a_user(tmp_path: Path) -> None:
-    for number in range(100):
+    for number in range(50):
         (tmp_path / f"file{number}").write_bytes(b"x" * number)
     (batch,) = fastos.scan(tmp_path, fields=("size",)).batches()
     view = memoryview(batch.column("size"))
     batch.release()
     del batch
     gc.collect()
-    assert sorted(view) == list(range(100))
+    assert sorted(view) == list(range(50))
 
 
 def test_batches_outlive_their_scan(tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ class Engine:
             return
         while stack or deferred:
             if self._exhausted():
-                self._left = stack + deferred
+                self._left = deferred + stack  # what stands last is read first
                 return
             directory = stack.pop() if stack else deferred.pop()
             for item in self._read(directory):
