@@ -8,7 +8,7 @@ ENV    := $(VENV)/.ready
 NATIVE := $(VENV)/.built
 SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/api/*.h) csrc/build.py setup.py
 
-.PHONY: conformance help env build demo test test-native test-stdlib test-posix test-user test-all-pythons test-c asan tsan fuzz lint bench clean
+.PHONY: conformance help env build demo test test-native test-stdlib test-posix test-user test-all-pythons test-c asan tsan fuzz soak lint bench clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -58,6 +58,11 @@ conformance: $(NATIVE) ## CPython's own tests with the drop-ins, on each interpr
 
 fuzz: ## every parser of foreign bytes, by libFuzzer (clang), SECONDS=20 each
 	@$(MAKE) --no-print-directory -C tests/c fuzz
+
+SECONDS_OF_SOAK ?= 120
+
+soak: $(NATIVE) ## disturb a supervisor at random for two minutes, then account for every child
+	$(BIN)/python tests/soak_supervise.py $(SECONDS_OF_SOAK)
 
 lint: $(ENV) ## ruff and mypy
 	$(BIN)/ruff check .

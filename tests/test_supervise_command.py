@@ -327,3 +327,12 @@ def test_help_names_everything() -> None:
     ):
         assert action in result.stdout
     assert sys.version_info >= (3, 11)
+
+
+def test_the_example_runs() -> None:
+    example = Path(__file__).parent.parent / "examples" / "supervising.py"
+    result = subprocess.run(
+        [PYTHON, "-W", "error", str(example)], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[:3] == ["database running", "worker running", "web running"]
