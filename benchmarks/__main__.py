@@ -122,11 +122,19 @@ def machine() -> str:
     )
 
 
+def put_into(page: Path, text: str) -> None:
+    """Replaces what stands between <!-- bench --> and <!-- /bench --> of a page."""
+    before, rest = page.read_text(encoding="utf-8").split("<!-- bench -->")
+    after = rest.split("<!-- /bench -->")[1]
+    page.write_text(f"{before}<!-- bench -->\n{text}\n<!-- /bench -->{after}", encoding="utf-8")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="the table of comparisons")
     parser.add_argument("--only", default="", metavar="TEXT", help="those whose name contains this regular expression")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each implementation (default: 5)")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there as well")
+    parser.add_argument("--into", type=Path, metavar="PAGE", help="put it between the bench comments of a page")
     parser.add_argument("--list", action="store_true", help="list the names and stop")
     options = parser.parse_args()
     wanted = re.compile(options.only, re.IGNORECASE)
@@ -158,6 +166,8 @@ def main() -> int:
         show("### Single figures\n\n" + markdown(("figure", "measured", "bound", ""), lines) + "\n")
     if options.markdown:
         options.markdown.write_text("\n".join(sections))
+    if options.into:
+        put_into(options.into, "\n".join(sections))
     return 0 if right else 1
 
 

@@ -106,8 +106,9 @@ SIZE_PEERS = peers.chosen(*SIZE_RIVALS, among=peers.SIZES)
 RG = {"rg --files": peers.command("rg", "--files", "-uuu", "--null", "{}", extra=-51_020)}
 
 COMPARISONS = [
-    paths_on("million", MILLION_BOUNDS, more=peers.chosen("os.walk + join", "os.scandir", "pathlib") | RG),
-    *[paths_on(name, faster("os.walk", *RIVALS)) for name in ("wide", "flat", "deep", "skewed", "mixed")],
+    paths_on("million", MILLION_BOUNDS, more=peers.chosen("os.walk + join", "os.scandir") | RG),
+    *[paths_on(name, faster("os.walk", *RIVALS)) for name in ("wide", "flat", "deep", "skewed")],
+    paths_on("mixed", faster("os.walk", *RIVALS), more=peers.chosen("os.walk + join", "os.scandir", "pathlib")),
     Comparison(
         "size and mtime, columns, million",
         tree("million"),
