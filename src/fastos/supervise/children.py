@@ -6,7 +6,7 @@ import os
 import secrets
 import select
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastos._backend import topic
@@ -23,6 +23,18 @@ else:
 
 # $$ is the pid that the program will have: the shell becomes it.
 _WITH_LISTEN_PID = ("/bin/sh", "-c", 'LISTEN_PID=$$; export LISTEN_PID; exec "$@"', "sh")
+
+
+def _is_plain(service: Service) -> bool:
+    """Whether its environment is the supervisor's own."""
+    return (
+        service.readiness.kind == "none"
+        and not service.watchdog
+        and service.health.kind == "none"
+        and not service.sockets
+        and service.instances == 1
+        and service.stop_scope != "tree"
+    )
 
 
 def argument_words(command: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -62,6 +74,8 @@ class Processes:
     def _variables(self, unit: Unit) -> tuple[tuple[str, str], ...]:
         """What the supervisor itself adds to the environment of this unit."""
         service, added = unit.service, []
+        if _is_plain(service):
+            return ()
         if service.watchdog or "notify" in (service.readiness.kind, service.health.kind):
             added.append(("NOTIFY_SOCKET", self._notify()))
         if service.watchdog:
@@ -115,6 +129,13 @@ class Processes:
     def spawn(self, unit: Unit) -> None:
         """Starts the unit's child and watches it. Raises OSError; nothing is left behind then."""
         service = unit.service
+        if not (unit.streams or service.sockets or service.readiness.kind == "fd"):
+            # The common case: nothing to open, and nothing to close afterwards.
+            log, errors = service.log.to, service.error_log
+            stdout = backend.NULL if log == "null" else backend.INHERIT
+            stderr = stdout if errors is None else (backend.NULL if errors.to == "null" else backend.INHERIT)
+            self._start(unit, stdout, stderr, ())
+            return
         descriptors = [(fd, 3 + index) for index, fd in enumerate(self._sockets(service))] if service.sockets else []
         with contextlib.ExitStack() as stack:
             stdout, stderr = self._outputs(unit, stack)
@@ -125,11 +146,17 @@ class Processes:
                 self.notify_ends[unit.name] = reader
                 descriptors.append((writer, service.readiness.fd))
             try:
-                pid, pidfd, process = backend.spawn(self._request(unit), stdout, stderr, descriptors, self.result)
-            except (OSError, LookupError, NotImplementedError) as error:
+                self._start(unit, stdout, stderr, descriptors)
+            except OSError:
                 if unit.name in self.notify_ends:
                     os.close(self.notify_ends.pop(unit.name))
-                raise error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error)) from None
+                raise
+
+    def _start(self, unit: Unit, stdout: int, stderr: int, descriptors: Sequence[tuple[int, int]]) -> None:
+        try:
+            pid, pidfd, process = backend.spawn(self._request(unit), stdout, stderr, descriptors, self.result)
+        except (LookupError, NotImplementedError) as error:
+            raise OSError(errno.EINVAL, str(error)) from None
         unit.pid, unit.pidfd, unit.process = pid, pidfd, process
         unit.adopted = False
         unit.main_pid = 0
