@@ -39,6 +39,8 @@ from fastos.supervise.timers import Timers
         ({"instances": 2, "sockets": "127.0.0.1:80"}, "several instances"),
         ({"env": {"A=B": "c"}}, "is no variable"),
         ({"log": "nowhere"}, "log.to must be"),
+        ({"rlimits": {"files": 3}}, "rlimits: unknown resource 'files'"),
+        ({"rlimits": {"nofile": "many"}}, "rlimits: nofile: expected a number or (soft, hard)"),
         ({"autostart": 1}, "expected true or false"),
     ],
 )

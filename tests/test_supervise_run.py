@@ -637,3 +637,65 @@ def test_children_die_with_a_killed_supervisor() -> None:
     while is_running(pid):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@pytest.mark.native
+def test_set_up_of_the_child(tmp_path: Path) -> None:
+    heard: list[bytes] = []
+    service = Service(
+        "a",
+        "ulimit -n; ulimit -v; pwd; umask; echo $ONLY $PATH; nice; exec sleep 1000",
+        rlimits={"nofile": 77, "RLIMIT_AS": (1 << 30, 1 << 31)},
+        cwd=str(tmp_path),
+        umask=0o027,
+        env={"ONLY": "this"},
+        clear_env=True,
+        nice=3,
+        log=lambda name, line: heard.append(line),
+    )
+    with Supervisor([service]) as supervisor:
+        supervisor.start_all()
+        step_until(supervisor, lambda: len(heard) >= 6)
+    base = os.nice(0)
+    assert heard[:4] == [b"77", str(1 << 20).encode(), str(tmp_path).encode(), b"0027"]
+    assert heard[4].startswith(b"this")
+    assert heard[5] == str(base + 3).encode()
+
+
+def test_children_have_the_limits_that_we_had() -> None:
+    import resource
+
+    heard: list[bytes] = []
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, hard), hard))
+    try:
+        service = Service("a", "ulimit -n", restart="never", log=lambda name, line: heard.append(line))
+        with Supervisor([service]) as supervisor:
+            supervisor.run(until_idle=True)
+        assert heard == [str(min(512, hard)).encode()]
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(512, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.root
+def test_as_another_user(ordinary_user: tuple[int, int]) -> None:
+    heard: list[bytes] = []
+    services = [
+        Service("a", "id -u; id -g; exec sleep 1000", user="nobody", log=lambda name, line: heard.append(line)),
+        Service("b", FOREVER, user="no-such-user", restart="never"),
+    ]
+    with Supervisor(services) as supervisor:
+        supervisor.start_all()
+        step_until(supervisor, lambda: len(heard) == 2)
+        step_until(supervisor, is_state(supervisor, "b", "failed"))
+        assert heard == [str(number).encode() for number in ordinary_user]
+        assert "no-such-user" in supervisor.status()["b"].message
+
+
+def test_one_senseless_option_does_not_end_the_others() -> None:
+    services = [Service("a", FOREVER, umask="x", restart="never"), Service("b", FOREVER)]
+    with Supervisor(services) as supervisor:
+        supervisor.start_all()
+        assert states(supervisor) == {"a": "failed", "b": "running"}
+        assert "Error" in supervisor.status()["a"].message

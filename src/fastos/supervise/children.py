@@ -155,8 +155,10 @@ class Processes:
     def _start(self, unit: Unit, stdout: int, stderr: int, descriptors: Sequence[tuple[int, int]]) -> None:
         try:
             pid, pidfd, process = backend.spawn(self._request(unit), stdout, stderr, descriptors, self.result)
-        except (LookupError, NotImplementedError) as error:
-            raise OSError(errno.EINVAL, str(error)) from None
+        except OSError:
+            raise
+        except Exception as error:  # an option that makes no sense here ends this service, never the others
+            raise OSError(errno.EINVAL, f"{type(error).__name__}: {error}") from None
         unit.pid, unit.pidfd, unit.process = pid, pidfd, process
         unit.adopted = False
         unit.main_pid = 0

@@ -151,7 +151,10 @@ class Stream:
         """Moves what is there, a bounded amount; returns the bytes read."""
         if self.pump is None:
             self.pump = self.logs.make_pump(self)
-        flags, count, error, rotated = self.pump.pump(budget)
+        try:
+            flags, count, error, rotated = self.pump.pump(budget)
+        except OSError as failure:  # out of memory, say: the pipe keeps it until the next attempt
+            flags, count, error, rotated = BLOCKED, 0, failure.errno or 0, ""
         if rotated:
             self.logs.rotated(rotated, self.spec)
         if self.pump.tapped and (text := self.pump.text()):

@@ -78,10 +78,11 @@ class Loop:
 
     def wake(self) -> None:
         """Makes `poll` return; from any thread, and from signal handlers."""
-        try:
-            os.eventfd_write(self._wake, 1)
-        except (BlockingIOError, OSError):
-            pass  # it is awake already, or closed
+        if self._wake >= 0:  # once closed, the number could be somebody else's
+            try:
+                os.eventfd_write(self._wake, 1)
+            except BlockingIOError:
+                pass  # it is awake already
 
     def arm(self) -> None:
         """Brings the kernel's timer up to date with the earliest deadline."""
@@ -117,7 +118,8 @@ class Loop:
     def close(self) -> None:
         if not self._epoll.closed:
             self._epoll.close()
-            os.close(self._wake)
+            wake, self._wake = self._wake, -1
+            os.close(wake)
             if self._timer >= 0:
                 os.close(self._timer)
             self._watchers.clear()

@@ -70,6 +70,7 @@ class Reloads:
     def __init__(self, supervisor: "Supervisor") -> None:
         self._supervisor = supervisor
         self._after_down: dict[str, Callable[[], None]] = {}  # by instance: what to do when it is down
+        self._wiring = False
 
     def forget(self) -> None:
         """Everything ends: nothing is to be done afterwards."""
@@ -151,4 +152,10 @@ class Reloads:
         supervisor.processes.forget(unit.service)
         supervisor.conductor.remove(unit)
         supervisor.roster.delete(unit)
-        supervisor.roster.wire()
+        if not self._wiring:  # once, however many go at the same time
+            self._wiring = True
+            supervisor.later(self._wire)
+
+    def _wire(self) -> None:
+        self._wiring = False
+        self._supervisor.roster.wire()

@@ -277,6 +277,31 @@ def _environment(value: Any) -> Mapping[str, str]:
     return dict(value)
 
 
+def _rlimits(value: Any) -> Mapping[str, Any] | None:
+    if value is None:
+        return None
+    limits = {}
+    for name, limit in value.items():
+        if isinstance(name, str) and not re.fullmatch(r"(RLIMIT_)?[A-Za-z]+", name):
+            raise ValueError(f"{name!r} is no resource")
+        known = _resource_names()
+        if isinstance(name, str) and known and f"RLIMIT_{name.upper().removeprefix('RLIMIT_')}" not in known:
+            raise ValueError(f"unknown resource {name!r}")
+        pair = (limit, limit) if isinstance(limit, int) else tuple(limit)
+        if len(pair) != 2 or not all(isinstance(part, int) for part in pair):
+            raise ValueError(f"{name}: expected a number or (soft, hard), not {limit!r}")
+        limits[name] = pair
+    return limits
+
+
+def _resource_names() -> frozenset[str]:
+    try:
+        import resource
+    except ImportError:
+        return frozenset()
+    return frozenset(dir(resource))
+
+
 def _instances(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"expected a whole number above 0, not {value!r}")
@@ -313,6 +338,7 @@ _NORMALISE: Final[dict[str, Callable[[Any], Any]]] = {
     "cgroup": os.fspath,
     "executable": os.fspath,
     "env": _environment,
+    "rlimits": _rlimits,
     "groups": lambda value: None if value is None else tuple(value),
     "affinity": lambda value: None if value is None else tuple(value),
 }

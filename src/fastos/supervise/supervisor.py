@@ -3,18 +3,16 @@
 import os
 import socket
 import sys
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from fastos.supervise import limits, listeners
 from fastos.supervise.children import Processes
+from fastos.supervise.commands import Commands
 from fastos.supervise.conductor import Conductor
+from fastos.supervise.events import ServiceEvent
 from fastos.supervise.intake import adopt_children
 from fastos.supervise.latency import Latency
 from fastos.supervise.log import Logs
@@ -26,31 +24,11 @@ from fastos.supervise.roster import Roster, check_services
 from fastos.supervise.service import Service
 from fastos.supervise.state_file import StateFile
 from fastos.supervise.states import ALIVE, DOWN, UP, Event, State
-from fastos.supervise.unit import Exit, Status, Unit
+from fastos.supervise.unit import Unit
 from fastos.supervise.upgrade import take_over
 
-Result = TypeVar("Result")
 
-
-@dataclass(frozen=True, slots=True)
-class ServiceEvent:
-    """What `on_event` is told: service `name` went from `previous` to `state`.
-
-    `pid` is its child's, 0 without one; `exit` how the last one ended; `message` says more where there is more to say;
-    `kind` is `state`, or `adopted` for a child that an earlier supervisor left; `time_ns` by the wall clock.
-    """
-
-    kind: str
-    name: str
-    state: str
-    previous: str
-    pid: int
-    exit: Exit | None
-    message: str
-    time_ns: int
-
-
-class Supervisor:
+class Supervisor(Commands):
     """Keeps services running.
 
         with Supervisor([Service("web", ["python3", "-m", "http.server"])]) as supervisor:
@@ -87,6 +65,7 @@ class Supervisor:
         output: int = 1,
         colour: bool | None = None,
     ) -> None:
+        super().__init__()
         checked = check_services(services, groups or {})
         if lacking := available():
             raise NotImplementedError(f"supervision needs {lacking}, which {sys.platform} does not have")
@@ -102,14 +81,11 @@ class Supervisor:
         self._output = output
         self._colour = os.isatty(output) if colour is None else colour
         self.roster = Roster(self, groups or {})
-        self._waiting: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._ending = self._end_asked = self._kill_asked = self._opened = self._started = False
-        self._thread: int | None = None
         self.reloads = Reloads(self)
         self.reports = Reports(self)
         self.by_pid: dict[int, Unit] = {}
         self._last_end = 0
-        self.loop: Loop
         self._extras: list[Any] = []  # control, metrics: closed with the supervisor
         self.listeners: dict[str, socket.socket] = {}
         self.observer: Any = None  # the control server: told of changes, and of log text that it wants
@@ -241,11 +217,12 @@ class Supervisor:
 
     def step(self, timeout: float | None = 0.0) -> None:
         """Deals with what is ready; waits for it at most `timeout` seconds (None: as long as it takes)."""
-        self._open()
-        self._thread = threading.get_ident()
-        try:
+        with self._lock:
+            self._open()
             self._do_what_was_asked()
-            for watcher, events in self.loop.poll(timeout):
+        ready = self.loop.poll(timeout)
+        with self._lock:
+            for watcher, events in ready:
                 watcher.on_ready(events)
             for key in self.loop.timers.expired():
                 if isinstance(key, Unit):
@@ -254,8 +231,6 @@ class Supervisor:
                     key.on_deadline()  # type: ignore[attr-defined]
             self._do_what_was_asked()
             self.loop.arm()
-        finally:
-            self._thread = None
 
     def fileno(self) -> int:
         """A descriptor that is readable when `step` has something to do: for an event loop of your own."""
@@ -313,23 +288,10 @@ class Supervisor:
                 if unit.pid:
                     self.processes.kill(unit)
         while self._waiting:
-            call, future = self._waiting.popleft()
             try:
-                future.set_result(call())
-            except BaseException as error:
-                future.set_exception(error)
-
-    def _call(self, call: Callable[[], Result]) -> Result:
-        """Runs it in the supervisor's thread: at once if this is it or none is, otherwise when that has time."""
-        if self._thread in (None, threading.get_ident()):
-            self._open()
-            return call()
-        future: Future[Result] = Future()
-        self._waiting.append((call, future))
-        self.loop.wake()
-        return future.result()
-
-    # -- what can be asked for
+                self._waiting.popleft()()
+            except Exception:
+                sys.excepthook(*sys.exc_info())
 
     def start_all(self) -> None:
         """Starts every service that has autostart; after an upgrade those that were wanted, and what is new."""
@@ -340,122 +302,6 @@ class Supervisor:
             resumed = self.resumed is not None and unit.name in self.resumed
             if unit.state is State.STOPPED and (unit.wanted if resumed else unit.service.autostart):
                 self.conductor.start(unit)
-
-    def start(self, name: str) -> None:
-        """Starts a service, or one instance, and all that it requires. From any thread. Raises KeyError."""
-        self._open()
-        self._each(name, self.conductor.start)
-
-    def stop(self, name: str) -> None:
-        """Stops a service or instance, after those that require it; does not wait. From any thread. Raises KeyError."""
-        self._call(lambda: self.conductor.stop(self.units_named(name)))
-
-    def restart(self, name: str) -> None:
-        """Stops a service or instance and starts it again; does not wait. From any thread. Raises KeyError."""
-        self._open()
-        self._each(name, self.conductor.restart)
-
-    def signal(self, name: str, number: int) -> None:
-        """Sends a signal to the main process of a service. From any thread. Raises KeyError."""
-        self._each(name, lambda unit: self.processes.signal_main(unit, number))
-
-    def reload_service(self, name: str) -> None:
-        """Sends a service its reload signal. From any thread. Raises KeyError."""
-        self._each(name, lambda unit: self.processes.signal_main(unit, unit.service.reload_signal))
-
-    def _each(self, name: str, action: Callable[[Unit], None]) -> None:
-        def act() -> None:
-            for unit in self.units_named(name):
-                action(unit)
-
-        self._call(act)
-
-    def reopen_logs(self) -> None:
-        """Opens every log file anew: somebody else has renamed them. From any thread."""
-        self._call(lambda: [s.pump.reopen() for u in self.roster.units.values() for s in u.streams if s.pump])
-
-    def add(self, service: Service) -> None:
-        """Adds a service and, with autostart, starts it. From any thread. Raises ValueError."""
-        self._call(lambda: self.reloads.apply([*self.roster.services.values(), service]))
-
-    def remove(self, name: str) -> None:
-        """Stops a service and forgets it. From any thread. Raises KeyError; DependencyError if another comes after
-        it."""
-
-        def remove() -> None:
-            self.roster.services[name]
-            self.reloads.apply([service for service in self.roster.services.values() if service.name != name])
-
-        self._call(remove)
-
-    def reload(self, services: Iterable[Service], groups: Mapping[str, str] | None = None) -> Change:
-        """Makes these the services: what is new starts, what is gone stops, what changed restarts (unless the change
-        does not
-        touch the process: `after`, `backoff`, timeouts …), all else goes on undisturbed. From any thread. Raises
-        ValueError.
-        """
-        wanted = list(services)
-        return self._call(lambda: self.reloads.apply(wanted, groups))
-
-    def status(self) -> dict[str, Status]:
-        """Every instance's status at this moment, by name. From any thread."""
-        return {name: self._status(unit) for name, unit in list(self.roster.units.items())}
-
-    def units(self) -> Mapping[str, Unit]:
-        """The instances by name; for the modules of this package, in the supervisor's thread."""
-        return self.roster.units
-
-    def count(self, state: State) -> int:
-        """How many instances are in a state."""
-        return self.conductor.counts[state]
-
-    def later(self, call: Callable[[], Any]) -> None:
-        """Runs it in the supervisor's thread when what is under way is over."""
-        self._waiting.append((call, Future()))
-        self.loop.wake()
-
-    def is_ending(self) -> bool:
-        """Whether shutdown was asked for."""
-        return self._end_asked
-
-    def is_started(self) -> bool:
-        """Whether start_all was called."""
-        return self._started
-
-    def set_taps(self, names: frozenset[str]) -> None:
-        """Hands the log text of these instances to the observer; in the supervisor's thread."""
-        for unit in self.roster.units.values():
-            for stream in unit.streams:
-                stream.tap(unit.name in names)
-
-    def units_named(self, name: str) -> tuple[Unit, ...]:
-        try:
-            return self.roster.units_of(name)
-        except KeyError:
-            raise KeyError(f"no service called {name!r}") from None
-
-    def _status(self, unit: Unit) -> Status:
-        end, usage = unit.last_exit, unit.usage or (0, 0, 0)
-        waiting = self.conductor.blockers(unit) if unit.state is State.WAITING and self._opened else ()
-        return Status(
-            name=unit.name,
-            service=unit.service.name,
-            state=unit.state.name.lower(),
-            pid=unit.main_pid or unit.pid,
-            ready=unit.state in UP,
-            since_ns=unit.since_ns,
-            uptime=(time.monotonic_ns() - unit.spawned_ns) / 1e9 if unit.pid else 0.0,
-            restarts=unit.restarts,
-            exit_code=end.code if end else None,
-            exit_signal=end.signal if end else None,
-            message=unit.message,
-            adopted=unit.adopted,
-            wanted=unit.wanted,
-            waiting_for=tuple(other.name for other in waiting),
-            cpu_user=usage[0] / 1e6,
-            cpu_system=usage[1] / 1e6,
-            max_rss=usage[2],
-        )
 
     # -- what happens
 
