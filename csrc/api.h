@@ -86,6 +86,7 @@
  *   run_poller.c    who is ready: the way of the engine in use
  *   run_poller_linux.c  epoll
  *   run_poller_posix.c  poll
+ *   rmtree.c        removes a directory tree, in steps
  */
 #ifndef FASTOS_API_H
 #define FASTOS_API_H
@@ -117,5 +118,6 @@
 #include "api/walk.h"
 #include "api/stat_many.h"
 #include "api/usage.h"
+#include "api/rmtree.h"
 
 #endif

@@ -32,6 +32,8 @@ if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from f
     from fastos._fts import FtsInfo as FtsInfo
     from fastos._fts import fts as fts
     from fastos._ignore import Ignore as Ignore
+    from fastos._install import install as install
+    from fastos._install import uninstall as uninstall
     from fastos._popen import popen as popen
     from fastos._popen import popen2 as popen2
     from fastos._popen import popen3 as popen3
@@ -50,6 +52,8 @@ if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from f
     from fastos._run_many import RunMany as RunMany
     from fastos._run_many import run_many as run_many
     from fastos._run_plan import Command as Command
+    from fastos._run import run_many as run_many
+    from fastos._rmtree import rmtree as rmtree
     from fastos._scan import Frontier as Frontier
     from fastos._scan import Scan as Scan
     from fastos._scan import Stats as Stats
@@ -105,6 +109,19 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "_run_plan": ("Command",),
     "_run": ("pipeline", "run"),
     "_run_many": ("Progress", "RunMany", "run_many"),
+    "_run": (
+        "CalledProcessError",
+        "Command",
+        "Completed",
+        "Progress",
+        "RunMany",
+        "TimeoutExpired",
+        "pipeline",
+        "run",
+        "run_many",
+    ),
+    "_install": ("install", "uninstall"),
+    "_rmtree": ("rmtree",),
 }
 _SUBMODULES = ("aio", "os", "owner", "subprocess", "supervise")
 

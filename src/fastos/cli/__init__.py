@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "supervise": "keep services running, or be the init of a container: supervise -- COMMAND",
     "ctl": "talk to a running supervisor",
     "du": "show what takes the space in a tree",
+    "install": "run a Python program with fastos in place of the standard functions",
 }
 
 
