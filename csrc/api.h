@@ -87,6 +87,7 @@
  *   run_poller_linux.c  epoll
  *   run_poller_posix.c  poll
  *   rmtree.c        removes a directory tree, in steps
+ *   communicate.c   feeds a process and reads what it writes, for the subprocess drop-in
  */
 #ifndef FASTOS_API_H
 #define FASTOS_API_H
@@ -119,5 +120,6 @@
 #include "api/stat_many.h"
 #include "api/usage.h"
 #include "api/rmtree.h"
+#include "api/communicate.h"
 
 #endif

@@ -1,0 +1,219 @@
+"""The drop-in Popen: the standard class, its children started, fed and waited for by the core."""
+
+import errno
+import math
+import os
+import subprocess as standard
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from fastos import _backend
+from fastos._errors import SpawnError
+from fastos._exit_status import ExitStatus
+from fastos._process import Process
+
+if TYPE_CHECKING:
+    from fastos._backend import native_communicate as communicating
+    from fastos._backend import native_spawn as spawning
+else:
+    communicating = _backend.topic("communicate")
+    spawning = _backend.topic("spawn")
+
+_SHELL = "/system/bin/sh" if hasattr(sys, "getandroidapilevel") else "/bin/sh"
+
+
+class _Child(Process):
+    """A Process whose Popen does the warning and the reaping when it is dropped."""
+
+    def __del__(self) -> None:
+        child = getattr(self, "_child", None)
+        if child is not None:
+            child.close()
+
+
+class Popen(standard.Popen):  # type: ignore[type-arg]
+    """subprocess.Popen on fastos.spawn: the same arguments, attributes and methods, and two more attributes.
+
+    A `preexec_fn` is Python code to be run in the child between fork and exec, which the core does not do: such a call
+    takes the interpreter's own path, and has no pidfd.
+    """
+
+    _process: _Child | None = None
+    _talk: "communicating.Communication | None" = None
+
+    # -- what is new
+
+    @property
+    def pidfd(self) -> int | None:
+        """A descriptor for the process (pidfd_open(2)), readable once it has ended; this object's own.
+
+        None after the status was taken, and for a process that the interpreter itself started.
+        """
+        return None if self._process is None else self._process.pidfd
+
+    @property
+    def rusage(self) -> Any:
+        """What the process used, as resource.struct_rusage; None until it was waited for, or if that is not known."""
+        status = None if self._process is None else self._process._status
+        return None if status is None or status.lost else status.rusage
+
+    # -- starting
+
+    def _execute_child(  # type: ignore[no-untyped-def]  # the standard method's parameters, in its order
+        self, args, executable, preexec_fn, close_fds, pass_fds, cwd, env, startupinfo, creationflags, shell,
+        p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite, restore_signals, gid, gids, uid, umask,
+        start_new_session, process_group,
+    ) -> None:  # fmt: skip
+        if preexec_fn is not None:
+            super()._execute_child(  # type: ignore[misc]
+                args, executable, preexec_fn, close_fds, pass_fds, cwd, env, startupinfo, creationflags, shell,
+                p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite, restore_signals, gid, gids, uid, umask,
+                start_new_session, process_group,
+            )  # fmt: skip
+            return
+        args = _arguments(args, executable, shell)
+        if executable is None:
+            executable = args[0]
+        sys.audit("subprocess.Popen", executable, args, cwd, env)
+        streams = tuple(None if fd < 0 else fd for fd in (p2cread, c2pwrite, errwrite))
+        plain = close_fds and restore_signals and not pass_fds and not start_new_session and cwd is None
+        more = None
+        if not (plain and uid is None and gid is None and gids is None and umask < 0 and process_group < 0):
+            more = {
+                "cwd": cwd,
+                "fds": pass_fds or None,
+                "keep_descriptors": not close_fds,
+                "user": uid,
+                "group": gid,
+                "groups": gids,
+                "keep_groups": True,
+                "umask": None if umask < 0 else umask,
+                "new_session": start_new_session,
+                "process_group": None if process_group < 0 else process_group,
+                "restore_signals": bool(restore_signals),
+            }
+        self._start(spawning.prepare(args, env, executable, streams, more), args, executable, cwd)
+        if streams != (None, None, None):
+            self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # type: ignore[attr-defined]
+
+    def _start(self, request: Any, args: Any, executable: Any, cwd: Any) -> None:
+        try:
+            self._process = _Child(request, args)
+        except SpawnError as error:
+            filename = {"exec": executable, "chdir": cwd, "fchdir": cwd}.get(error.step)
+            number = error.errno or errno.EIO
+            # As the standard class raises it: the plain message, the program's or the directory's name.
+            raise OSError(number, os.strerror(number), filename) from None
+        self.pid = self._process.pid
+        self._child_created = True
+
+    # -- waiting
+
+    def _take(self, status: ExitStatus) -> None:
+        """Sets returncode; a status that somebody else took counts as 0, as in the standard class."""
+        if self.returncode is None:
+            self.returncode = -status.signal if status.signal else status.code or 0
+
+    def _internal_poll(self, _deadstate: int | None = None, **options: Any) -> int | None:
+        process = self._process
+        if process is None:
+            return super()._internal_poll(_deadstate=_deadstate, **options)  # type: ignore[misc,no-any-return]
+        if self.returncode is None:
+            try:
+                status = process.poll()
+            except OSError:  # a forked copy asks for its parent's child
+                if _deadstate is not None:
+                    self.returncode = _deadstate
+                return self.returncode
+            if status is not None:
+                self._take(status)
+        return self.returncode
+
+    def _wait(self, timeout: float | None) -> int | None:
+        process = self._process
+        if process is None:
+            return super()._wait(timeout=timeout)  # type: ignore[misc,no-any-return]
+        if self.returncode is None:
+            try:
+                self._take(process.wait(timeout))
+            except TimeoutError:
+                raise standard.TimeoutExpired(self.args, timeout) from None  # type: ignore[arg-type]
+            except ChildProcessError:  # a forked copy: the child is not ours
+                self.returncode = 0
+        return self.returncode
+
+    def send_signal(self, sig: int) -> None:
+        """Sends a signal to the process, through its pidfd; does nothing if it has ended."""
+        if self._process is None:
+            super().send_signal(sig)
+            return
+        self.poll()
+        if self.returncode is None:
+            self._process.send_signal(sig)
+
+    # -- talking
+
+    def _communicate(self, input: Any, endtime: float | None, orig_timeout: float | None) -> Any:
+        talk = self._talk
+        if talk is None:
+            talk = self._talk = self._begin(input)
+        while not talk.step(-1 if endtime is None else max(0, math.ceil((endtime - time.monotonic()) * 1e9))):
+            if endtime is not None and time.monotonic() >= endtime:
+                self._expire(talk, orig_timeout)
+        for file in (self.stdin, self.stdout, self.stderr):
+            if file is not None:
+                _close(file)
+        self.wait(timeout=self._remaining_time(endtime))  # type: ignore[attr-defined]
+        return self._collected(talk, 0, self.stdout), self._collected(talk, 1, self.stderr)
+
+    def _begin(self, input: Any) -> "communicating.Communication":
+        data: Any = b""
+        if self.stdin is not None and input:
+            try:
+                self.stdin.flush()
+            except BrokenPipeError:
+                pass
+            data = input.encode(self.stdin.encoding, self.stdin.errors) if self.text_mode else input  # type: ignore[attr-defined]
+        elif self.stdin is not None:
+            _close(self.stdin)
+        descriptors = [
+            -1 if file is None or file.closed else file.fileno() for file in (self.stdin, self.stdout, self.stderr)
+        ]
+        return communicating.Communication(*descriptors, data)
+
+    def _expire(self, talk: "communicating.Communication", timeout: float | None) -> None:
+        if talk.input_done() and self.stdin is not None:
+            _close(self.stdin)
+        output = talk.output(0) if self.stdout is not None else b""
+        errors = talk.output(1) if self.stderr is not None else b""
+        raise standard.TimeoutExpired(self.args, timeout, output=output or None, stderr=errors or None)  # type: ignore[arg-type]
+
+    def _collected(self, talk: "communicating.Communication", stream: int, file: Any) -> Any:
+        if file is None:
+            return None
+        data = talk.output(stream)
+        return self._translate_newlines(data, file.encoding, file.errors) if self.text_mode else data  # type: ignore[attr-defined]
+
+
+def _close(file: Any) -> None:
+    try:
+        file.close()
+    except BrokenPipeError:
+        pass  # the child reads no more; communicate() does not mind
+
+
+def _number(file: Any) -> int:
+    """The descriptor of a pipe's file, -1 if there is none or it is closed."""
+    return -1 if file is None or file.closed else file.fileno()
+
+
+def _arguments(args: Any, executable: Any, shell: bool) -> list[Any]:
+    """argv as the standard class makes it."""
+    if shell and isinstance(args, os.PathLike):
+        raise TypeError("path-like args is not allowed when shell is true")
+    listed = [args] if isinstance(args, str | bytes | os.PathLike) else list(args)
+    return [executable or _SHELL, "-c", *listed] if shell else listed
+
+
+__all__ = ["Popen"]
