@@ -107,19 +107,23 @@ static int communicate(struct fo_communication *talk, int64_t deadline_ns) {
             return -errno;
         }
         if (ready == 0) {
-            return 0;
+            return FO_COMMUNICATE_TIME;
         }
         int result = exchange(talk, waiting);
         if (result < 0) {
             return result;
         }
+        if (waiting[0].fd >= 0 && talk->input_fd < 0) {
+            return FO_COMMUNICATE_FED;
+        }
     }
-    return 1;
+    return FO_COMMUNICATE_DONE;
 }
 
 int fo_communicate(struct fo_communication *talk, int64_t timeout_ns) {
     if (talk->input_fd >= 0 && talk->input_offset == talk->input_length) {
         talk->input_fd = -1;
+        return FO_COMMUNICATE_FED;
     }
     int64_t deadline_ns = timeout_ns < 0 ? -1 : now_ns() + timeout_ns;
     return communicate(talk, deadline_ns);

@@ -31,6 +31,7 @@ VERSIONS = ("3.11", "3.12", "3.13")
 # Each drop-in, and the test modules that are its proof.
 DROP_INS = {
     "os": ("test_os", "test_posix", "test_wait3", "test_wait4", "test_fork1", "test_popen"),
+    "subprocess": ("test_subprocess",),
 }
 TIMEOUT = 240
 # A test that fails is run again by itself this often: what passes then was disturbed by the machine's load.

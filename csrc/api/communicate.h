@@ -14,9 +14,14 @@ struct fo_communication {
     uint64_t capacities[2];
 };
 
-/* Writes the input and reads both outputs until all of it is written, or nobody reads it, and both are at their end.
- * timeout_ns: negative waits for ever. Returns 1 when it is done, 0 when the time ran out, -EINTR when a signal came
- * (call again), or -errno. Where a descriptor was done with, it is -1 on return. */
+enum fo_communicate_state {
+    FO_COMMUNICATE_TIME = 0, /* the time ran out */
+    FO_COMMUNICATE_DONE = 1, /* both outputs are at their end and there is no more to write */
+    FO_COMMUNICATE_FED = 2   /* the input is written, or nobody reads it: close its pipe and go on */
+};
+
+/* Writes the input and reads both outputs. timeout_ns: negative waits for ever.
+ * Returns enum fo_communicate_state, -EINTR when a signal came (call again), or -errno. */
 int fo_communicate(struct fo_communication *talk, int64_t timeout_ns);
 
 /* Frees what was read. */

@@ -46,14 +46,13 @@ if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from f
     from fastos._process import Process as Process
     from fastos._process import spawn as spawn
     from fastos._pty import PTY as PTY
+    from fastos._rmtree import rmtree as rmtree
     from fastos._run import pipeline as pipeline
     from fastos._run import run as run
     from fastos._run_many import Progress as Progress
     from fastos._run_many import RunMany as RunMany
     from fastos._run_many import run_many as run_many
     from fastos._run_plan import Command as Command
-    from fastos._run import run_many as run_many
-    from fastos._rmtree import rmtree as rmtree
     from fastos._scan import Frontier as Frontier
     from fastos._scan import Scan as Scan
     from fastos._scan import Stats as Stats
@@ -109,17 +108,6 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "_run_plan": ("Command",),
     "_run": ("pipeline", "run"),
     "_run_many": ("Progress", "RunMany", "run_many"),
-    "_run": (
-        "CalledProcessError",
-        "Command",
-        "Completed",
-        "Progress",
-        "RunMany",
-        "TimeoutExpired",
-        "pipeline",
-        "run",
-        "run_many",
-    ),
     "_install": ("install", "uninstall"),
     "_rmtree": ("rmtree",),
 }

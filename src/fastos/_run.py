@@ -19,7 +19,7 @@ else:
 _INTERRUPT_GRACE = 0.25
 
 
-def _drive(group: "backend.Group") -> None:
+def drive(group: "backend.Group") -> None:
     """Until all have ended; a signal handler's exception kills them on the way out."""
     try:
         while not group.drive():
@@ -87,7 +87,7 @@ def run(
     group = backend.Group(1)
     try:
         group.start(job)
-        _drive(group)
+        drive(group)
         (outcome,) = group.outcomes()
     finally:
         group.close()
@@ -140,7 +140,7 @@ def pipeline(
     jobs: list[Job] = []
     try:
         _start_stages(group, jobs, stages, common, input, capture)
-        _drive(group)
+        drive(group)
         outcomes = group.outcomes()
     finally:
         group.close()

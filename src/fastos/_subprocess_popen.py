@@ -20,6 +20,7 @@ else:
     communicating = _backend.topic("communicate")
     spawning = _backend.topic("spawn")
 
+_HIGHEST_ID = 2**32 - 1
 _SHELL = "/system/bin/sh" if hasattr(sys, "getandroidapilevel") else "/bin/sh"
 
 
@@ -72,11 +73,13 @@ class Popen(standard.Popen):  # type: ignore[type-arg]
                 start_new_session, process_group,
             )  # fmt: skip
             return
-        args = _arguments(args, executable, shell)
+        if max(uid or 0, gid or 0) > _HIGHEST_ID:
+            raise OverflowError(f"there is no id above {_HIGHEST_ID}")
+        args = argument_list(args, executable, shell)
         if executable is None:
             executable = args[0]
         sys.audit("subprocess.Popen", executable, args, cwd, env)
-        streams = tuple(None if fd < 0 else fd for fd in (p2cread, c2pwrite, errwrite))
+        streams = (_stream(p2cread), _stream(c2pwrite), _stream(errwrite))
         plain = close_fds and restore_signals and not pass_fds and not start_new_session and cwd is None
         more = None
         if not (plain and uid is None and gid is None and gids is None and umask < 0 and process_group < 0):
@@ -101,10 +104,7 @@ class Popen(standard.Popen):  # type: ignore[type-arg]
         try:
             self._process = _Child(request, args)
         except SpawnError as error:
-            filename = {"exec": executable, "chdir": cwd, "fchdir": cwd}.get(error.step)
-            number = error.errno or errno.EIO
-            # As the standard class raises it: the plain message, the program's or the directory's name.
-            raise OSError(number, os.strerror(number), filename) from None
+            raise standard_error(error, executable, cwd) from None
         self.pid = self._process.pid
         self._child_created = True
 
@@ -159,11 +159,13 @@ class Popen(standard.Popen):  # type: ignore[type-arg]
         if talk is None:
             talk = self._talk = self._begin(input)
         while not talk.step(-1 if endtime is None else max(0, math.ceil((endtime - time.monotonic()) * 1e9))):
+            if talk.fed:
+                _close(self.stdin)
             if endtime is not None and time.monotonic() >= endtime:
                 self._expire(talk, orig_timeout)
-        for file in (self.stdin, self.stdout, self.stderr):
+        for file in (self.stdout, self.stderr):
             if file is not None:
-                _close(file)
+                file.close()
         self.wait(timeout=self._remaining_time(endtime))  # type: ignore[attr-defined]
         return self._collected(talk, 0, self.stdout), self._collected(talk, 1, self.stderr)
 
@@ -177,14 +179,9 @@ class Popen(standard.Popen):  # type: ignore[type-arg]
             data = input.encode(self.stdin.encoding, self.stdin.errors) if self.text_mode else input  # type: ignore[attr-defined]
         elif self.stdin is not None:
             _close(self.stdin)
-        descriptors = [
-            -1 if file is None or file.closed else file.fileno() for file in (self.stdin, self.stdout, self.stderr)
-        ]
-        return communicating.Communication(*descriptors, data)
+        return communicating.Communication(_number(self.stdin), _number(self.stdout), _number(self.stderr), data)
 
     def _expire(self, talk: "communicating.Communication", timeout: float | None) -> None:
-        if talk.input_done() and self.stdin is not None:
-            _close(self.stdin)
         output = talk.output(0) if self.stdout is not None else b""
         errors = talk.output(1) if self.stderr is not None else b""
         raise standard.TimeoutExpired(self.args, timeout, output=output or None, stderr=errors or None)  # type: ignore[arg-type]
@@ -196,6 +193,14 @@ class Popen(standard.Popen):  # type: ignore[type-arg]
         return self._translate_newlines(data, file.encoding, file.errors) if self.text_mode else data  # type: ignore[attr-defined]
 
 
+def standard_error(error: SpawnError, executable: Any, cwd: Any) -> OSError:
+    """As the standard class raises it: the plain message, the program's or the directory's name."""
+    number = error.errno or errno.EIO
+    if not executable:  # the standard class then tries the directories of PATH themselves
+        number = errno.EACCES
+    return OSError(number, os.strerror(number), {"exec": executable, "chdir": cwd}.get(error.step))
+
+
 def _close(file: Any) -> None:
     try:
         file.close()
@@ -203,12 +208,19 @@ def _close(file: Any) -> None:
         pass  # the child reads no more; communicate() does not mind
 
 
+def _stream(fd: int) -> int | None:
+    """A stream's descriptor, None if the child inherits it."""
+    if fd < -1:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return None if fd < 0 else fd
+
+
 def _number(file: Any) -> int:
     """The descriptor of a pipe's file, -1 if there is none or it is closed."""
-    return -1 if file is None or file.closed else file.fileno()
+    return -1 if file is None or file.closed else int(file.fileno())
 
 
-def _arguments(args: Any, executable: Any, shell: bool) -> list[Any]:
+def argument_list(args: Any, executable: Any, shell: bool) -> list[Any]:
     """argv as the standard class makes it."""
     if shell and isinstance(args, os.PathLike):
         raise TypeError("path-like args is not allowed when shell is true")
@@ -216,4 +228,4 @@ def _arguments(args: Any, executable: Any, shell: bool) -> list[Any]:
     return [executable or _SHELL, "-c", *listed] if shell else listed
 
 
-__all__ = ["Popen"]
+__all__ = ["Popen", "argument_list", "standard_error"]

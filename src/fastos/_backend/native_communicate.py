@@ -12,6 +12,7 @@ class Communication:
 
     def __init__(self, stdin: int, stdout: int, stderr: int, data: Any) -> None:
         """stdin, stdout, stderr: the parent's ends, or -1. data: bytes-like, what to write."""
+        self.fed = False
         self._input = ffi.from_buffer(data)
         talk: Any = ffi.new("struct fo_communication *")
         talk.input_fd = stdin
@@ -21,16 +22,13 @@ class Communication:
         self._talk: Any = ffi.gc(talk, lib.fo_communicate_free)
 
     def step(self, timeout_ns: int) -> bool:
-        """Goes on until all is exchanged (True) or the time ran out (False). Negative timeout: for ever.
+        """Goes on until all is exchanged (True), the time ran out, a signal came or the input is done with (False).
 
-        Returns False early when a signal came, so that its handler runs.
+        Negative timeout: for ever. `fed` says whether it was the input: its pipe is to be closed now.
         """
         result: int = lib.fo_communicate(self._talk, timeout_ns)
-        return False if result == -errno.EINTR else check(result) > 0
-
-    def input_done(self) -> bool:
-        """Whether everything is written, or nobody reads it any more."""
-        return bool(self._talk.input_fd < 0)
+        self.fed = result == lib.FO_COMMUNICATE_FED
+        return False if result == -errno.EINTR else check(result) == lib.FO_COMMUNICATE_DONE
 
     def output(self, stream: int) -> bytes:
         """What was read so far of stdout (0) or stderr (1)."""

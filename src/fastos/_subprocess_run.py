@@ -1,0 +1,92 @@
+"""`subprocess.run` in one go: what needs no Popen is started, fed, read and waited for by the core alone."""
+
+import subprocess as standard
+import sys
+from typing import TYPE_CHECKING, Any
+
+from fastos import _backend, _run
+from fastos._run_job import Job
+from fastos._subprocess_popen import argument_list, standard_error
+
+if TYPE_CHECKING:
+    from fastos._backend import native_run as backend
+    from fastos._backend import native_spawn as spawning
+else:
+    backend = _backend.topic("run")
+    spawning = _backend.topic("spawn")
+
+_PIPE = standard.PIPE
+# The options with which a run can be done in one go; with any other one, Popen does it.
+_KNOWN = frozenset(("stdin", "stdout", "stderr", "env", "text", "universal_newlines", "encoding", "errors", "shell"))
+
+
+def runs_at_once(popenargs: tuple[Any, ...], input: Any, capture_output: bool, timeout: Any, options: Any) -> bool:
+    """Whether `complete` does this run just as Popen would. Whatever is odd about the arguments is for Popen to say."""
+    if timeout is not None or len(popenargs) != 1 or not _KNOWN.issuperset(options) or sys.flags.warn_default_encoding:
+        return False
+    if capture_output and ("stdout" in options or "stderr" in options):
+        return False
+    if input is not None and ("stdin" in options or type(input) is not (str if _is_text(options) else bytes)):
+        return False
+    return bool(options.get("stdout") != standard.STDOUT)
+
+
+def _is_text(options: Any) -> bool:
+    get = options.get
+    return bool(get("encoding") or get("errors") or get("text") or get("universal_newlines"))
+
+
+def complete(args: Any, input: Any, capture_output: bool, check: bool, options: Any) -> Any:
+    """Runs it to its end. Returns a CompletedProcess; raises what subprocess.run raises."""
+    get = options.get
+    stdin, stdout, stderr = get("stdin"), get("stdout"), get("stderr")
+    if capture_output:
+        stdout = stderr = _PIPE
+    if input is not None:
+        stdin = _PIPE
+    codec = (get("encoding") or standard._text_encoding(), get("errors") or "strict") if _is_text(options) else None  # type: ignore[attr-defined]
+    arguments = argument_list(args, None, get("shell"))
+    env = get("env")
+    sys.audit("subprocess.Popen", arguments[0], arguments, None, env)
+    job = _job(spawning.prepare(arguments, env, None, (stdin, stdout, stderr), None))
+    job.args = arguments
+    job.input = input.encode(*codec) if codec and input is not None else input or b""
+    outcome = _outcome(job)
+    error, step, index = outcome.failure
+    if error:
+        raise standard_error(backend.spawn_failure(job, step, error, index), arguments[0], None)
+    output = _text(outcome.output, codec) if stdout == _PIPE else None
+    errors = _text(outcome.errors, codec) if stderr == _PIPE else None
+    if check and outcome.code:
+        raise standard.CalledProcessError(outcome.code, args, output=output, stderr=errors)
+    return standard.CompletedProcess(args, outcome.code, output, errors)
+
+
+def _job(request: Any) -> Job:
+    job = Job()
+    job.request, job.token = request, 0
+    job.timeout_ns = job.output_limit = -1
+    job.kill_at_limit, job.kill_tree = False, False
+    job.block = job.keep = job.candidates = job.executable = job.plan = None
+    return job
+
+
+def _outcome(job: Job) -> Any:
+    group = backend.Group(1)
+    try:
+        group.start(job)
+        _run.drive(group)
+        return group.outcomes()[0]
+    finally:
+        group.close()
+
+
+def _text(data: bytes, codec: tuple[str, str] | None) -> Any:
+    """As Popen decodes and translates newlines."""
+    if codec is None:
+        return data
+    text = data.decode(*codec)
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+__all__ = ["complete", "runs_at_once"]

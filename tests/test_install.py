@@ -1,0 +1,128 @@
+"""install() swaps, uninstall() puts back; nothing else changes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import fastos
+from fastos import _backend
+
+ORIGINALS = (os.walk, os.fwalk, shutil.rmtree, subprocess.Popen)
+NAMES = ("os.walk", "os.fwalk", "shutil.rmtree", "subprocess.Popen")
+
+
+def current() -> tuple[object, ...]:
+    return (os.walk, os.fwalk, shutil.rmtree, subprocess.Popen)
+
+
+@pytest.fixture(autouse=True)
+def put_back() -> Iterator[None]:
+    yield
+    fastos.uninstall()
+    assert all(now is original for now, original in zip(current(), ORIGINALS, strict=True))
+
+
+@pytest.mark.native
+def test_swaps_and_puts_back_the_very_same_objects() -> None:
+    assert fastos.install() == NAMES
+    assert os.walk is fastos.walk
+    assert not any(now is original for now, original in zip(current(), ORIGINALS, strict=True))
+
+
+def test_without_the_core_nothing_is_swapped() -> None:
+    if not _backend.COMPILED:
+        assert fastos.install() == ()
+        assert current() == ORIGINALS
+
+
+@pytest.mark.native
+def test_twice_is_an_error() -> None:
+    fastos.install()
+    with pytest.raises(RuntimeError, match="installed already"):
+        fastos.install()
+
+
+def test_uninstall_without_install_does_nothing() -> None:
+    fastos.uninstall()
+
+
+@pytest.mark.native
+def test_what_must_not_change(tmp_path: Path) -> None:
+    fastos.install()
+    assert shutil.rmtree.avoids_symlink_attacks
+    (tmp_path / "tree").mkdir()
+    with os.scandir(tmp_path) as entries:
+        assert all(isinstance(entry, os.DirEntry) for entry in entries)
+    shutil.rmtree(tmp_path / "tree")
+    with subprocess.Popen(["true"]) as process:
+        assert isinstance(process, subprocess.Popen)
+        assert isinstance(process, ORIGINALS[3])  # type: ignore[arg-type]
+    assert subprocess.run(["echo", "hi"], capture_output=True, text=True).stdout == "hi\n"
+
+
+@pytest.mark.native
+def test_counts_calls(tmp_path: Path) -> None:
+    calls: Counter[str] = Counter()
+    fastos.install(count=calls)
+    list(os.walk(tmp_path))
+    subprocess.run(["true"])
+    assert calls == {"os.walk": 1, "subprocess.Popen": 1}
+
+
+@pytest.mark.native
+def test_a_module_that_subclasses_popen_works() -> None:
+    fastos.install(count=Counter())
+
+    class Mine(subprocess.Popen):  # type: ignore[type-arg]
+        pass
+
+    with Mine(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.communicate(b"x") == (b"x", None)
+
+
+def fastos_install(*arguments: object, **options: object) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "fastos", "install", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, **options)  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.mark.native
+def test_command_runs_a_script_with_its_arguments_and_exit_code(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, sys, fastos\n"
+        "assert os.walk is fastos.walk and __name__ == '__main__'\n"
+        "print(sys.argv[1:]); list(os.walk('.')); sys.exit(7)\n"
+    )
+    counts = tmp_path / "counts.json"
+    done = fastos_install("--count", counts, "--", script, "--flag", "x", cwd=tmp_path)
+    assert done.returncode == 1 or "assert" not in done.stderr, done.stderr
+    done = fastos_install("--", script, "--flag", "x", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (7, "['--flag', 'x']\n"), done.stderr
+
+
+@pytest.mark.native
+def test_command_counts(tmp_path: Path) -> None:
+    counts = tmp_path / "counts.json"
+    done = fastos_install("--count", counts, "--", "-c", "import os; list(os.walk('.')); list(os.walk('.'))")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(counts.read_text()) == dict.fromkeys(NAMES, 0) | {"os.walk": 2}
+
+
+def test_command_runs_a_module(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("import sys; print(sys.argv[0].endswith('program.py'), sys.argv[1:])")
+    done = fastos_install("--", "-m", "program", "a", cwd=tmp_path)
+    assert done.stdout == "True ['a']\n", done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["--"], ["--", "-m"]])
+def test_command_without_a_program(arguments: list[str]) -> None:
+    done = fastos_install(*arguments)
+    assert done.returncode == 2
+    assert "no program" in done.stderr
