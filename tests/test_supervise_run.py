@@ -699,3 +699,24 @@ def test_one_senseless_option_does_not_end_the_others() -> None:
         supervisor.start_all()
         assert states(supervisor) == {"a": "failed", "b": "running"}
         assert "Error" in supervisor.status()["a"].message
+
+
+def test_waking_a_loop_that_closes_is_safe() -> None:
+    """Whoever calls shutdown late must neither fail nor write to a descriptor that has another owner by then."""
+    for _ in range(30):
+        supervisor = Supervisor([])
+        supervisor.step(0)
+        problems: list[BaseException] = []
+
+        def wake(supervisor: Supervisor = supervisor, problems: list[BaseException] = problems) -> None:
+            try:
+                for _ in range(200):
+                    supervisor.shutdown()
+            except BaseException as error:
+                problems.append(error)
+
+        thread = threading.Thread(target=wake)
+        thread.start()
+        supervisor.close()
+        thread.join()
+        assert not problems

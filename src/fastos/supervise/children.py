@@ -242,9 +242,10 @@ class Processes:
         self._loop.unwatch(unit.pidfd)
         os.close(unit.pidfd)
         if unit.name in self.notify_ends:
-            fd = self.notify_ends.pop(unit.name)
-            self._loop.unwatch(fd)
-            os.close(fd)
+            if unit.readiness is not None:
+                unit.readiness.close()
+                unit.readiness = None
+            os.close(self.notify_ends.pop(unit.name))
         unit.pid, unit.pidfd, unit.process, unit.main_pid = 0, -1, None, 0
         unit.adopted = False
         before = unit.usage or (0, 0, 0)

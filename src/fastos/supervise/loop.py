@@ -6,6 +6,7 @@ Asleep means asleep: without an event no call returns. Each event costs the same
 import os
 import select
 import sys
+import threading
 import time
 from typing import Protocol
 
@@ -45,7 +46,7 @@ def available() -> str | None:
 class Loop:
     """Waits for descriptors and deadlines. Used by one thread, but for `wake`."""
 
-    __slots__ = ("_armed", "_epoll", "_timer", "_wake", "_watchers", "timers")
+    __slots__ = ("_armed", "_epoll", "_timer", "_wake", "_wake_lock", "_watchers", "timers")
 
     def __init__(self) -> None:
         if lacking := available():
@@ -56,6 +57,7 @@ class Loop:
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._epoll.register(self._wake, select.EPOLLIN)
         self._timer = backend.timer_open()
+        self._wake_lock = threading.RLock()  # re-entrant: a signal handler may come in between
         self._armed: int | None = None
         if self._timer >= 0:
             self._epoll.register(self._timer, select.EPOLLIN)
@@ -78,11 +80,12 @@ class Loop:
 
     def wake(self) -> None:
         """Makes `poll` return; from any thread, and from signal handlers."""
-        if self._wake >= 0:  # once closed, the number could be somebody else's
-            try:
-                os.eventfd_write(self._wake, 1)
-            except BlockingIOError:
-                pass  # it is awake already
+        with self._wake_lock:
+            if self._wake >= 0:  # once closed, the number could be somebody else's
+                try:
+                    os.eventfd_write(self._wake, 1)
+                except BlockingIOError:
+                    pass  # it is awake already
 
     def arm(self) -> None:
         """Brings the kernel's timer up to date with the earliest deadline."""
@@ -118,8 +121,9 @@ class Loop:
     def close(self) -> None:
         if not self._epoll.closed:
             self._epoll.close()
-            wake, self._wake = self._wake, -1
-            os.close(wake)
+            with self._wake_lock:
+                os.close(self._wake)
+                self._wake = -1
             if self._timer >= 0:
                 os.close(self._timer)
             self._watchers.clear()

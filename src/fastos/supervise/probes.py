@@ -176,7 +176,8 @@ class Corpse:
 
 
 class NotifyPipe:
-    """s6's notification: the service writes a line to a descriptor when it is ready."""
+    """s6's notification: the service writes a line to a descriptor when it is ready. The descriptor stays the
+    child's."""
 
     __slots__ = ("_fd", "_loop", "_post", "_unit")
 
@@ -185,18 +186,23 @@ class NotifyPipe:
         loop.watch(fd, self)
 
     def on_ready(self, events: int) -> None:
+        if self._fd < 0:
+            return
         try:
             data = os.read(self._fd, 4096)
         except BlockingIOError:
             return
         if b"\n" in data:
-            self._loop.unwatch(self._fd)
+            self.close()
             self._post(self._unit, Event.READY)
         elif not data:
-            self._loop.unwatch(self._fd)  # closed without a word: only the start timeout is left
+            self.close()  # without a word: only the start timeout is left
 
     def close(self) -> None:
-        self._loop.unwatch(self._fd)
+        """Looks no more; once only, for the number can be somebody else's by then."""
+        if self._fd >= 0:
+            self._loop.unwatch(self._fd)
+            self._fd = -1
 
 
 class Watchdog:
