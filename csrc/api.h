@@ -34,7 +34,9 @@
  *   predicate_parse.c checks such a program and makes it ready to run
  *   glob.c          matches compiled globs (glob.h), for predicates and ignore files
  *   ignore.c        what a scan leaves out: contexts of directories, gitignore patterns and git's rules
+ *   ignore_root.c     the context that a scan begins with, from the repository that its root is in
  *   ignore_pattern.c  reads lists of patterns
+ *   ignore_wildmatch.c  makes compiled globs of git's patterns
  *   ignore_match.c    matches entries with them
  *   ignore_index.c    the names in git's index
  *   ignore_config.c   git's configuration files

@@ -16,6 +16,15 @@ int fo_file_read(int dir_fd, const char *name, int open_flags, char **data, size
 /* Whether an error of fo_file_read() means that there is nothing to read, as git sees it. */
 bool fo_file_is_absent(int error);
 
+/* -- ignore_wildmatch.c: from git's patterns to compiled globs (glob.h) */
+
+/* Compiles a wildmatch pattern; pathname: stars and the like stop at slashes. room has fo_wildmatch_room() bytes.
+ * Returns the end of what it wrote there. */
+uint8_t *fo_wildmatch_compile(const uint8_t *pattern, size_t length, bool pathname, bool ignore_case, uint8_t *room);
+
+/* Returns an upper bound of the room that the patterns in a text need together. */
+size_t fo_wildmatch_room(const char *text, size_t length);
+
 /* -- ignore_pattern.c: lists of patterns */
 
 struct fo_pattern {
