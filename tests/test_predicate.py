@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastos import field
-from fastos._predicate import NUMBERS, TYPES, Predicate, all_of, require, suffix_of
+from fastos._field import require
+from fastos._predicate import NUMBERS, TYPES, Predicate, all_of, suffix_of
 from fastos._predicate_program import compile_predicate
 
 

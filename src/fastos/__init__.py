@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from f
     from fastos._environment import working_directory as working_directory
     from fastos._errors import SpawnError as SpawnError
     from fastos._exit_status import ExitStatus as ExitStatus
+    from fastos._field import field as field
     from fastos._fts import FTS_D as FTS_D
     from fastos._fts import FTS_DC as FTS_DC
     from fastos._fts import FTS_DEFAULT as FTS_DEFAULT
@@ -39,7 +40,6 @@ if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from f
     from fastos._popen import popen3 as popen3
     from fastos._popen import popen4 as popen4
     from fastos._predicate import Predicate as Predicate
-    from fastos._predicate import field as field
     from fastos._process import DEVNULL as DEVNULL
     from fastos._process import PIPE as PIPE
     from fastos._process import STDOUT as STDOUT
@@ -73,7 +73,8 @@ __version__ = "0.1.0"
 # Where each public name lives. One line a module; the names of a module in one place.
 _MODULES: dict[str, tuple[str, ...]] = {
     "_ignore": ("Ignore",),
-    "_predicate": ("Predicate", "field"),
+    "_predicate": ("Predicate",),
+    "_field": ("field",),
     "_environment": ("environ", "environment", "working_directory"),
     "_popen": ("popen", "popen2", "popen3", "popen4"),
     "_errors": ("SpawnError",),

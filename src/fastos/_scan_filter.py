@@ -5,7 +5,8 @@ from typing import Any
 
 from fastos import _backend
 from fastos._batch import Rows
-from fastos._predicate import Predicate, require
+from fastos._field import require
+from fastos._predicate import Predicate
 from fastos._scan_options import FIELDS, TYPES, Options
 
 

@@ -7,7 +7,8 @@ import time
 from datetime import datetime
 from typing import Any, Final
 
-from fastos._predicate import And, Or, Predicate, field
+from fastos._field import field
+from fastos._predicate import And, Or, Predicate
 
 TYPES: Final = {
     "f": "file",
