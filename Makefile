@@ -8,7 +8,7 @@ ENV    := $(VENV)/.ready
 NATIVE := $(VENV)/.built
 SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/api/*.h) csrc/build.py setup.py
 
-.PHONY: conformance help env build demo test test-native test-stdlib test-posix test-user test-all-pythons test-c asan tsan fuzz soak lint bench clean
+.PHONY: conformance downstream help env build demo test test-native test-stdlib test-posix test-user test-all-pythons test-c asan tsan fuzz soak lint bench clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -55,6 +55,9 @@ tsan: ## the C tests under ThreadSanitizer
 
 conformance: $(NATIVE) ## CPython's own tests with the drop-ins, on each interpreter of the machine (ARGS=--python 3.11)
 	$(BIN)/python tools/conformance.py $(ARGS)
+
+downstream: $(NATIVE) ## the test-suites of pathspec, honcho and coverage, with and without fastos.install()
+	$(BIN)/python tools/downstream.py $(ARGS)
 
 fuzz: ## every parser of foreign bytes, by libFuzzer (clang), SECONDS=20 each
 	@$(MAKE) --no-print-directory -C tests/c fuzz
