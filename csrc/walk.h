@@ -1,4 +1,5 @@
-/* What the files of the walk share: walk_read.c (one directory), walk_pool.c (threads), walk.c (the stack). */
+/* What the files of the walk share: walk_read.c (one directory), walk_order.c and walk_choose.c (what
+ * is to come), walk_pool.c (threads), walk.c (what the caller gets). */
 #ifndef FASTOS_WALK_H
 #define FASTOS_WALK_H
 
@@ -93,22 +94,25 @@ int fo_path_is_link(const char *path);
 
 void fo_listing_free(struct fo_listing *listing);
 
-/* -- the stack and the threads ---------------------------------------------------------------------------------- */
+/* -- the directories to come, and the threads -------------------------------------------------------------------- */
 
 enum fo_node_state {
-    FO_NODE_QUEUED,  /* to be read; in the walk's queue */
-    FO_NODE_READING, /* a thread is at it */
+    FO_NODE_WAITING, /* read when its turn comes, not before */
+    FO_NODE_QUEUED,  /* to be read ahead; in the queue */
+    FO_NODE_READING, /* a thread is at it; still in the queue, to keep the place of what it holds */
     FO_NODE_READY,   /* read, not handed out */
-    FO_NODE_TAKEN    /* handed out; no longer on the stack */
+    FO_NODE_TAKEN    /* handed out; in the run, no longer in the order */
 };
 
 struct fo_node {
-    int64_t id;
-    struct fo_node *up, *down;             /* the stack: up is nearer to the top */
-    struct fo_node *queue_up, *queue_down; /* those of the stack that are not read */
+    struct fo_node *up, *down;             /* the order of visiting */
+    struct fo_node *queue_up, *queue_down; /* those of it that are queued or being read */
     struct fo_listing *listing;
-    uid_t user; /* the walk's when the node was claimed */
-    uint8_t state, follow, dropped, is_link;
+    uid_t user;     /* the walk's when the node was claimed */
+    uint32_t depth; /* what follows in the order and is deeper is below it */
+    uint8_t state, dropped;
+    uint8_t follow;   /* it may be a symbolic link by the time it is visited, */
+    uint8_t inherits; /* and what is below it may; set when it is claimed */
     size_t path_length;
     char path[];
 };
@@ -117,7 +121,7 @@ struct fo_walk {
     /* shared with the pool, under its lock */
     struct fo_node *top, *queue;
     struct fo_walk *next; /* in the pool's list of walks that want reading ahead */
-    uint32_t queued, ready;
+    size_t queued, ready;
     uint32_t distrust; /* how many directories in a row could not be trusted: then nothing is read ahead */
     size_t ready_bytes;
     int references, closed, waiting, registered;
@@ -125,13 +129,15 @@ struct fo_walk {
     /* the caller's own */
     unsigned generation;
     int flags;
-    int64_t next_id;
-    struct fo_node **table; /* id -> node, open addressing */
-    size_t table_size, table_used;
+    struct fo_node **run; /* what was handed out by one call, */
+    uint32_t run_length, run_at, run_capacity;
+    int run_failed;       /* and that run[run_at] is not what it was */
+    uint32_t run_limit;   /* how many to hand out at once: few while the caller changes the lists */
     uint32_t ramp;     /* how many directories the caller reads in one call when nobody else has */
     int64_t read_ns;   /* time spent reading by the caller, until the pool is called in */
     struct fo_reader reader;
-    struct fo_text names, meta, skipped;
+    struct fo_text names, meta;
+    int32_t name_count;
 };
 
 extern pthread_mutex_t fo_pool_lock;
@@ -148,16 +154,45 @@ void fo_pool_forget(struct fo_walk *walk);
 /* Waits at most 50 ms for a thread to finish a directory of this walk. The lock is held. */
 void fo_pool_wait(struct fo_walk *walk);
 
-/* Takes the first unread node for reading; its state becomes READING. NULL if there is none. The lock is held. */
-struct fo_node *fo_walk_claim(struct fo_walk *walk);
-
-/* Puts a read listing in its node, or throws both away if nobody wants them. The lock is held. */
-void fo_walk_settle(struct fo_walk *walk, struct fo_node *node, struct fo_listing *listing);
+/* Drops one reference; the last one frees the walk. The lock is held. */
+void fo_walk_release(struct fo_walk *walk);
 
 /* Whether the walk wants more read ahead. The lock is held. */
 int fo_walk_wants(const struct fo_walk *walk);
 
-/* Drops one reference; the last one frees the walk. The lock is held. */
-void fo_walk_release(struct fo_walk *walk);
+/* -- walk_order.c; the lock is held but for new and children ------------------------------------------------------ */
+
+/* Makes the node of a path. Returns NULL when out of memory. */
+struct fo_node *fo_node_new(const char *path, size_t length, uint32_t depth);
+
+/* Frees a node that no thread is at. */
+void fo_node_free(struct fo_node *node);
+
+/* Makes the nodes of the directories in a listing. Returns them in their order, chained by down; memory that is short
+ * cuts the chain: what is not in it is read when it is visited. */
+struct fo_node *fo_node_children(const struct fo_node *node, const struct fo_listing *listing, int follow);
+
+/* Puts a node, or a chain, first; those queued go first in the queue as well. */
+void fo_order_push(struct fo_walk *walk, struct fo_node *node);
+void fo_order_push_chain(struct fo_walk *walk, struct fo_node *chain);
+
+/* Takes a node out of the order. */
+void fo_order_leave(struct fo_walk *walk, struct fo_node *node);
+
+/* Throws a node of the order away, at once or when the thread at it is done. */
+void fo_order_drop(struct fo_walk *walk, struct fo_node *node);
+
+/* Throws away what comes first and is at least so deep. */
+void fo_order_drop_below(struct fo_walk *walk, uint32_t depth);
+
+/* Takes the first unread node for reading; its state becomes READING. NULL if there is none. */
+struct fo_node *fo_order_claim(struct fo_walk *walk);
+
+/* Puts a read listing in its node and the directories in it after it, or throws all away if nobody wants them. */
+void fo_order_settle(struct fo_walk *walk, struct fo_node *node, struct fo_listing *listing, struct fo_node *chain);
+
+/* Arranges what is below the last directory visited, which comes first, as the paths say; each ends with a NUL.
+ * Returns 0 or -ENOMEM. (walk_choose.c) */
+int fo_order_choose(struct fo_walk *walk, uint32_t depth, const char *paths, size_t length);
 
 #endif

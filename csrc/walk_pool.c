@@ -105,25 +105,26 @@ static int has_waited(struct worker *worker, int64_t wall) {
 
 /* Reads a few directories of a walk without the lock: the fewer the less there is to do, one where each takes long. */
 static void work_on(struct worker *worker, struct fo_walk *walk) {
-    struct fo_node *nodes[MOST_CLAIMED];
+    struct fo_node *nodes[MOST_CLAIMED], *chains[MOST_CLAIMED];
     struct fo_listing *listings[MOST_CLAIMED];
-    uint32_t count = 0, most = worker->slow ? 1 : 1 + walk->queued / 8;
-    while (count < most && count < MOST_CLAIMED && (nodes[count] = fo_walk_claim(walk)) != NULL) {
+    size_t count = 0, most = worker->slow ? 1 : 1 + walk->queued / 8;
+    while (count < most && count < MOST_CLAIMED && (nodes[count] = fo_order_claim(walk)) != NULL) {
         count++;
     }
     walk->references++;
     pthread_mutex_unlock(&fo_pool_lock);
     int waited = 0;
     int64_t began = clock_ns(CLOCK_MONOTONIC);
-    for (uint32_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         listings[i] = fo_reader_read(&worker->reader, nodes[i]->path, 0);
+        chains[i] = fo_node_children(nodes[i], listings[i], nodes[i]->inherits);
         int64_t now = clock_ns(CLOCK_MONOTONIC);
         waited = has_waited(worker, now - began);
         began = now;
     }
     pthread_mutex_lock(&fo_pool_lock);
-    for (uint32_t i = 0; i < count; i++) {
-        fo_walk_settle(walk, nodes[i], listings[i]);
+    for (size_t i = 0; i < count; i++) {
+        fo_order_settle(walk, nodes[i], listings[i], chains[i]);
     }
     if (walk->waiting) {
         pthread_cond_broadcast(&done);

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from os import fsencode, fspath
 from os.path import islink, join
-from typing import Any, AnyStr, Generic
+from typing import Any, AnyStr, ClassVar
 
 from fastos._backend.native import ffi, lib
 from fastos._errors import check, error_from_errno
@@ -20,7 +20,6 @@ _LAZY = sys.version_info < (3, 12)
 _FLAT_FWALK = sys.version_info >= (3, 13)
 _ENCODING, _ENCODING_ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
-Names = tuple[list[AnyStr], list[AnyStr]]
 Step = tuple[AnyStr, list[AnyStr], list[AnyStr]]
 OnError = Callable[[OSError], object] | None
 
@@ -28,210 +27,249 @@ OnError = Callable[[OSError], object] | None
 _AS_FILES = getattr(os, "_walk_symlinks_as_files", None)
 
 
-class _Tree(Generic[AnyStr]):
-    """A native walk, and the directories that it read ahead: id -> names."""
+# What comes next in a run: the indices of a directory's first name (its path is the one before), of its first name that
+# is no directory, of the end. _NOTHING: the run is used up.
+Item = tuple[int, int, int]
+_NOTHING: Item = (0, 0, 0)
+_MOST_IDLE = 4
 
-    def __init__(self, top: AnyStr, flags: int) -> None:
-        self.text = isinstance(top, str)
+
+class _Tree:
+    """A native walk and the run of directories that it handed out last; used again by walk after walk.
+
+    The names of a run are one list; names[first - 1] is the path of a directory.
+    """
+
+    idle: ClassVar[list["_Tree"]] = []
+
+    def __init__(self) -> None:
         self.batch: Any = ffi.new("struct fo_walk_batch *")
-        self.children: Any = ffi.new("struct fo_walk_children *")
-        self.ready: dict[int, Names[AnyStr]] = {}
-        self.handle = lib.fo_walk_open(flags)
+        self.open()
+
+    def open(self) -> None:
+        self.flags = 0
+        self.handle = lib.fo_walk_open(0)
         if not self.handle:
             raise MemoryError
 
-    def close(self) -> None:
-        lib.fo_walk_close(self.handle)
+    @classmethod
+    def take(cls, text: bool, flags: int) -> "_Tree":
+        try:
+            tree = cls.idle.pop()
+        except IndexError:
+            tree = cls()
+        tree.text = text
+        tree.fresh = True
+        tree.linked = None
+        tree.names = []
+        tree.items = iter(())
+        if flags != tree.flags:
+            tree.restart(flags)
+        return tree
 
-    def push(self, path: AnyStr) -> int:
-        """The id of a path, now next in turn; 0 for one that the kernel could not be asked for."""
+    text: bool
+    fresh: bool  # the next directory starts a walk anew
+    linked: Any  # the path of the directory fetched last if symbolic links are among its directories
+    names: list[Any]
+    items: Iterator[Item]
+
+    def restart(self, flags: int) -> None:
+        """Forgets everything. In a forked child that means another handle: the old one may have been in mid-change."""
+        if lib.fo_walk_reset(self.handle, flags):
+            self.open()
+            check(lib.fo_walk_reset(self.handle, flags))
+        self.flags = flags
+
+    def give_back(self) -> None:
+        if lib.fo_walk_reset(self.handle, self.flags) == 0:
+            if len(self.idle) < _MOST_IDLE:
+                self.idle.append(self)
+            else:
+                lib.fo_walk_close(self.handle)
+
+    def fetch(self, path: Any, skip_link: bool) -> Item | None:
+        """The directory at path as it is now; self.names and self.items follow it. None: a link that is to be skipped.
+
+        Raises OSError if it cannot be read, after the audit event of os.scandir in any case but that of a link.
+        """
         try:
             raw = fsencode(path)
         except UnicodeEncodeError:
-            return 0
+            raw = b"\0"
         if b"\0" in raw:
-            return 0
-        return check(lib.fo_walk_push(self.handle, raw, len(raw), lib.FO_WALK_FOLLOW))
+            os.scandir(path).close()  # raises what is to be raised
+        batch = self.batch
+        while True:
+            count = lib.fo_walk_next(self.handle, raw, len(raw), self.fresh, batch)
+            if count > 0:
+                break
+            if count == 0:  # the caller wants something else than what comes next
+                if skip_link and islink(path):
+                    return None
+                self.fresh = True
+            elif count == -errno.ECHILD:
+                self.restart(self.flags)
+                self.fresh = True
+            elif count != -errno.EAGAIN:  # on that the interpreter handles signals
+                check(count)
+        self.fresh = False
+        self.linked = path if batch.links else None
+        self.items = iter(())
+        if batch.error:
+            if batch.error == lib.FO_WALK_IS_LINK:
+                return None
+            sys.audit("os.scandir", path)
+            raise error_from_errno(batch.error, path)
+        sys.audit("os.scandir", path)
+        self.names = self.split()
+        if count == 1:
+            return batch.meta[0], batch.meta[1], batch.meta[2]
+        meta: Any = ffi.unpack(batch.meta, 3 * count)
+        self.items = zip(meta[::3], meta[1::3], meta[2::3], strict=True)
+        return next(self.items)
 
     def split(self) -> list[Any]:
         """The names of the batch; the last is empty."""
-        if not self.batch.length:
-            return []
         raw: Any = ffi.unpack(self.batch.names, self.batch.length)
         names: list[Any] = raw.decode(_ENCODING, _ENCODING_ERRORS).split("\0") if self.text else raw.split(b"\0")
         return names
 
-    def take(self, node: int, path: AnyStr) -> Names[AnyStr] | None:
-        """The names in a directory, read now; None for a symbolic link that is not to be followed."""
-        if not node:
-            os.scandir(path).close()  # raises what is to be raised
-        while (items := lib.fo_walk_take(self.handle, node, self.batch)) == -errno.EAGAIN:
-            pass  # the interpreter handles signals here
-        check(items)
-        meta: Any = ffi.unpack(self.batch.meta, 4 * items)
-        if meta[1] == lib.FO_WALK_IS_LINK:
-            first = None
-        elif meta[1]:
-            raise error_from_errno(meta[1], path)
-        names = self.split()
-        end = meta[2] + meta[3]
-        first = None if meta[1] else (names[: meta[2]], names[meta[2] : end])
-        if items > 1:
-            ready = self.ready
-            for id, dirs, files in zip(meta[4::4], meta[6::4], meta[7::4], strict=True):
-                start, middle = end, end + dirs
-                end = middle + files
-                ready[id] = (names[start:middle], names[middle:end])
-        return first
-
-    def descend(self, node: int, path: AnyStr, dirs: list[AnyStr]) -> Iterator[tuple[AnyStr, int]]:
-        """The paths and ids of the directories to descend into, the last one first."""
-        count = check(lib.fo_walk_descend(self.handle, node, self.children))
-        sep: AnyStr = "/" if self.text else b"/"  # type: ignore[assignment]
-        prefix = path if path.endswith(sep) else path + sep
-        first = self.children.first
-        pairs = zip([prefix + name for name in reversed(dirs)], range(first + count - 1, first - 1, -1), strict=True)
-        if not self.children.links:
-            return pairs
-        skipped: Any = ffi.unpack(self.children.skipped, count)
-        return (pair for pair, skip in zip(list(pairs), reversed(skipped), strict=True) if not skip)
+    def choose(self, path: Any, dirs: list[Any]) -> None:
+        """Tells what will be wanted below the directory visited last; a hint, so that what cannot be told is left out."""
+        end = "\0" if self.text else b"\0"
+        try:
+            raw = fsencode(end.join([join(path, name) for name in dirs] + [path[:0]]))  # type: ignore[attr-defined]
+        except (TypeError, UnicodeEncodeError):
+            return
+        lib.fo_walk_choose(self.handle, raw, len(raw))
+        self.items = iter(())
 
 
 def _topdown(top: AnyStr, onerror: OnError, followlinks: bool) -> Iterator[Step[AnyStr]]:
-    """Top-down, as from 3.12 on."""
-    tree = _Tree(top, lib.FO_WALK_FOLLOW if followlinks else 0)
-    handle, ready, take, confirm, audit = tree.handle, tree.ready, tree.take, lib.fo_walk_confirm, sys.audit
+    """Top-down. Where the interpreter is lazy the caller's own lists of directories are iterated, else copies."""
+    skip_link = _LAZY and not followlinks
+    tree = _Tree.take(isinstance(top, str), 0 if skip_link else lib.FO_WALK_FOLLOW)
+    confirm, audit = lib.fo_walk_confirm, sys.audit
+    names, items, handle, coming = tree.names, tree.items, tree.handle, _NOTHING
+    path = above = top
+    # The names that are being iterated, and what goes before each.
+    live: Iterator[AnyStr] = iter(())
+    prefix = path[:0]
+    frames: list[tuple[Iterator[AnyStr], AnyStr, AnyStr]] = []
     try:
-        stack = [(top, tree.push(top))]
-        while stack:
-            path, node = stack.pop()
-            try:
-                audit("os.scandir", path)
-                found = ready.pop(node, None)
-                if found is None or not confirm(handle, node):
-                    found = take(node, path)
-            except OSError as error:
-                if onerror is not None:
-                    onerror(error)
-                continue
-            assert found is not None
-            dirs, files = found
-            before = dirs.copy() if dirs else dirs
-            yield path, dirs, files
-            if not dirs and not before:
-                continue
-            if before is not dirs and dirs == before:
-                stack.extend(tree.descend(node, path, dirs))
-                continue
-            if before is not dirs:
-                lib.fo_walk_discard(handle, node)
-            for name in reversed(dirs):
-                below = join(path, name)
-                if followlinks or not islink(below):
-                    stack.append((below, tree.push(below)))
-    finally:
-        tree.close()
-
-
-def _topdown_lazy(top: AnyStr, onerror: OnError, followlinks: bool) -> Iterator[Step[AnyStr]]:
-    """Top-down, as up to 3.11: each list of directories is iterated while the walk is below it."""
-    tree = _Tree(top, lib.FO_WALK_LAZY | (lib.FO_WALK_FOLLOW if followlinks else 0))
-    handle, ready, take, confirm, audit = tree.handle, tree.ready, tree.take, lib.fo_walk_confirm, sys.audit
-    try:
-        path, node = top, tree.push(top)
-        # What is being iterated: a directory's path, its live list, the ids of those of its names that were read.
-        frames: list[tuple[AnyStr, Iterator[AnyStr], dict[AnyStr, int]]] = []
         while True:
-            found = None
+            first, middle, end = coming
             try:
-                audit("os.scandir", path)
-                found = ready.pop(node, None)
-                if found is None or not confirm(handle, node):
-                    found = take(node, path)
+                if first and names[first - 1] == path and confirm(handle):
+                    audit("os.scandir", path)
+                    found = True
+                elif found := not (first and skip_link and names[first - 1] != path and islink(path)):
+                    coming = _NOTHING
+                    item = tree.fetch(path, skip_link)
+                    names, items, handle = tree.names, tree.items, tree.handle
+                    if found := item is not None:
+                        first, middle, end = item
             except OSError as error:
+                coming, found = _NOTHING, False
                 if onerror is not None:
                     onerror(error)
-            if found is not None:
-                dirs, files = found
-                before = dirs.copy() if dirs else dirs
-                yield path, dirs, files
-                if before is not dirs:
-                    frames.append((path, iter(dirs), _children(tree, node, path, before, dirs)))
-                elif dirs:
-                    frames.append((path, iter(dirs), {}))
-            while frames:
-                above, names, ids = frames[-1]
-                for name in names:
-                    path = join(above, name)
-                    node = ids.pop(name, 0)
-                    if not node:
-                        if not followlinks and islink(path):
-                            continue
-                        node = tree.push(path)
+            if found:
+                dirs = names[first:middle]
+                yield path, dirs, names[middle:end]
+                coming = next(items, _NOTHING)
+                if dirs or first != middle:
+                    before = names[first:middle]
+                    descent = dirs if _LAZY else _descent(tree, path, before, dirs, followlinks)
+                    if descent != before or tree.linked is path:
+                        tree.choose(path, descent)
+                        coming = _NOTHING
+                    frames.append((live, prefix, above))
+                    live, prefix, above = iter(descent), join(path, path[:0]), path
+            while True:
+                for name in live:
+                    try:
+                        path = prefix + name
+                    except TypeError:
+                        path = join(above, name)
                     break
                 else:
-                    frames.pop()
-                    _discard(tree, ids.values())
+                    if not frames:
+                        return
+                    live, prefix, above = frames.pop()
                     continue
                 break
-            else:
-                return
     finally:
-        tree.close()
+        tree.give_back()
 
 
-def _discard(tree: _Tree[AnyStr], ids: Any) -> None:
-    for id in ids:
-        tree.ready.pop(id, None)
-        lib.fo_walk_discard(tree.handle, id)
-
-
-def _children(
-    tree: _Tree[AnyStr], node: int, path: AnyStr, before: list[AnyStr], dirs: list[AnyStr]
-) -> dict[AnyStr, int]:
-    """The ids of a directory's subdirectories by name, those that the caller took out of the list left out."""
-    check(lib.fo_walk_descend(tree.handle, node, tree.children))
-    ids = dict(zip(before, range(tree.children.first, tree.children.first + len(before)), strict=True))
-    if dirs != before:
-        _discard(tree, [ids.pop(name) for name in ids.keys() - set(dirs)])
-    return ids
+def _descent(
+    tree: _Tree, path: AnyStr, before: list[AnyStr], dirs: list[AnyStr], followlinks: bool
+) -> list[AnyStr]:
+    """The names to descend into, as they are right after the yield."""
+    if dirs == before and tree.linked is not path and (followlinks or lib.fo_walk_unchanged(tree.handle)):
+        return before
+    paths = [join(path, name) for name in dirs]
+    return [name for name, below in zip(dirs, paths, strict=True) if followlinks or not islink(below)]
 
 
 def _bottomup(top: AnyStr, onerror: OnError, followlinks: bool) -> Iterator[Step[AnyStr]]:
-    tree = _Tree(top, lib.FO_WALK_FOLLOW if followlinks else 0)
-    handle, ready, take, confirm, audit = tree.handle, tree.ready, tree.take, lib.fo_walk_confirm, sys.audit
+    tree = _Tree.take(isinstance(top, str), lib.FO_WALK_FOLLOW)
+    confirm, audit = lib.fo_walk_confirm, sys.audit
+    names, items, handle, coming = tree.names, tree.items, tree.handle, _NOTHING
+    path = top
+    live: Iterator[AnyStr] = iter(())
+    prefix = path[:0]
+    # What is being iterated further up, and the directory whose turn comes when what is below it is done.
+    frames: list[tuple[Iterator[AnyStr], AnyStr, Step[AnyStr]]] = []
     try:
-        stack: list[tuple[AnyStr, int] | Step[AnyStr]] = [(top, tree.push(top))]
-        while stack:
-            item = stack.pop()
-            if len(item) == 3:
-                yield item
-                continue
-            path, node = item
+        while True:
+            first, middle, end = coming
             try:
-                audit("os.scandir", path)
-                found = ready.pop(node, None)
-                if found is None or not confirm(handle, node):
-                    found = take(node, path)
+                if first and names[first - 1] == path and confirm(handle):
+                    audit("os.scandir", path)
+                else:
+                    item = tree.fetch(path, False)
+                    assert item is not None
+                    first, middle, end = item
+                    names, items, handle = tree.names, tree.items, tree.handle
             except OSError as error:
+                coming = _NOTHING
                 if onerror is not None:
                     onerror(error)
-                continue
-            assert found is not None
-            dirs, files = found
-            if dirs:
-                stack.append((path, dirs, files))
-                stack.extend(tree.descend(node, path, dirs))
             else:
-                yield path, dirs, files
+                coming = next(items, _NOTHING)
+                step = path, names[first:middle], names[middle:end]
+                if first == middle:
+                    yield step
+                else:
+                    descent = step[1]
+                    if tree.linked is path:
+                        coming = _NOTHING
+                        if followlinks:
+                            tree.choose(path, descent)
+                        else:
+                            descent = [name for name in descent if not islink(join(path, name))]
+                    frames.append((live, prefix, step))
+                    live, prefix = iter(descent), join(path, path[:0])
+            while True:
+                for name in live:
+                    path = prefix + name
+                    break
+                else:
+                    if not frames:
+                        return
+                    live, prefix, step = frames.pop()
+                    yield step
+                    continue
+                break
     finally:
-        tree.close()
+        tree.give_back()
 
 
 def _walk(top: AnyStr, topdown: bool, onerror: OnError, followlinks: Any) -> Iterator[Step[AnyStr]]:
     if not topdown:
         return _bottomup(top, onerror, followlinks)
-    return _topdown_lazy(top, onerror, followlinks) if _LAZY else _topdown(top, onerror, followlinks)
+    return _topdown(top, onerror, followlinks)
 
 
 if _LAZY:
@@ -254,18 +292,11 @@ else:
         yield from _walk(fspath(top), topdown, onerror, followlinks)
 
 
-class _Lister:
-    """Lists open directories; one native buffer for the whole walk."""
-
-    def __init__(self, text: bool) -> None:
-        self.tree: _Tree[Any] = _Tree("" if text else b"", 0)
-
-    def names(self, fd: int) -> tuple[list[Any], list[Any]]:
-        sys.audit("os.scandir", fd)
-        check(lib.fo_walk_list(self.tree.handle, fd, self.tree.batch), fd)
-        dirs = self.tree.batch.meta[2]
-        names = self.tree.split()
-        return names[:dirs], names[dirs:-1]
+def _list(tree: _Tree, fd: int) -> tuple[list[Any], list[Any]]:
+    sys.audit("os.scandir", fd)
+    check(lib.fo_walk_list(tree.handle, fd, tree.batch), fd)
+    names = tree.split()
+    return names[1 : tree.batch.meta[1]], names[tree.batch.meta[1] : -1]
 
 
 def _enter(name: Any, dir_fd: int | None, root: bool, onerror: OnError, follow: bool) -> int | None:
@@ -306,7 +337,7 @@ def fwalk(
 ) -> Iterator[tuple[Any, list[Any], list[Any], int]]:
     sys.audit("os.fwalk", top, topdown, onerror, follow_symlinks, dir_fd)
     path = fspath(top)
-    lister = _Lister(isinstance(path, str))
+    tree = _Tree.take(isinstance(path, str), 0)
     # One frame a directory that the walk is in: descriptor, path, what to put before names, names, what to yield last.
     frames: list[tuple[int, Any, Any, Iterator[Any], Any]] = []
     try:
@@ -314,7 +345,7 @@ def fwalk(
         while True:
             if fd is not None:
                 frames.append((fd, path, path, iter(()), None))  # so that it is closed whatever happens
-                dirs, files = lister.names(fd)
+                dirs, files = _list(tree, fd)
                 step = (path, dirs, files, fd)
                 if topdown:
                     yield step
@@ -337,6 +368,6 @@ def fwalk(
             else:
                 return
     finally:
-        lister.tree.close()
+        tree.give_back()
         for frame in reversed(frames):
             os.close(frame[0])
