@@ -68,7 +68,9 @@
  *   signal.c        kill, killpg
  *   child.c         waitpid, wait4
  *   execute.c       exec in this process, system(3)
- *   walk.c          the stack of directories to visit, what was read ahead, what is still true of it
+ *   walk.c          runs of directories for the caller, and what is still true of them
+ *   walk_order.c    the directories to come, in os.walk's order
+ *   walk_choose.c   that order after the caller has changed a list
  *   walk_pool.c     the process's read-ahead threads
  *   walk_read.c     one directory: its names, its links, its stamp
  *   stat_many.c     metadata of many paths, in columns

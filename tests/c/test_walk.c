@@ -25,35 +25,48 @@ static void remove_tree(void) {
     CHECK_EQ(system(command), 0);
 }
 
-/* Visits all; returns how many directories were seen. */
-static int visit(struct fo_walk *walk) {
-    struct fo_walk_batch batch;
-    struct fo_walk_children children;
-    int64_t top = fo_walk_push(walk, root, strlen(root), FO_WALK_FOLLOW);
-    CHECK(top > 0);
-    CHECK_EQ(fo_walk_take(walk, top, &batch), 1);
-    int seen = 1, count = fo_walk_descend(walk, top, &children);
-    CHECK(count >= 0);
-    static char ready[4096];
-    memset(ready, 0, sizeof(ready));
+static struct fo_walk_batch batch;
+
+/* Hands out a run at a path. */
+static int next_at(struct fo_walk *walk, const char *path, int fresh) {
+    int items;
+    while ((items = fo_walk_next(walk, path, strlen(path), fresh, &batch)) == -EAGAIN) {
+    }
+    return items;
+}
+
+/* The name of a run with this number. */
+static const char *name_of(int32_t index) {
+    const char *name = batch.names;
+    while (index-- > 0) {
+        name += strlen(name) + 1;
+    }
+    return name;
+}
+
+/* Visits all below the root, which was handed out just now as one of so many; returns how many were seen. */
+static int visit_rest(struct fo_walk *walk, int items) {
+    static char dirs[2048][256];
+    int seen = 1, count = batch.meta[1] - batch.meta[0], at = 0;
     for (int i = 0; i < count; i++) {
-        int64_t id = children.first + i;
-        if (!ready[i] || !fo_walk_confirm(walk, id)) {
-            int items;
-            while ((items = fo_walk_take(walk, id, &batch)) == -EAGAIN) {
-            }
+        snprintf(dirs[i], sizeof(dirs[i]), "%s/%s", root, name_of(batch.meta[0] + i));
+    }
+    for (int i = 0; i < count; i++) {
+        if (++at >= items || !fo_walk_confirm(walk)) {
+            items = next_at(walk, dirs[i], 0);
             CHECK(items >= 1);
-            CHECK_EQ(batch.meta[0], id);
-            CHECK_EQ(batch.meta[1], 0);
-            CHECK_EQ(batch.meta[3], 1);
-            CHECK(strcmp(batch.names, "file") == 0);
-            for (int k = 1; k < items; k++) {
-                ready[batch.meta[4 * k] - children.first] = 1;
-            }
+            CHECK_EQ(batch.error, 0);
+            at = 0;
         }
+        CHECK(strcmp(name_of(batch.meta[3 * at] - 1), dirs[i]) == 0);
+        CHECK(strcmp(name_of(batch.meta[3 * at + 1]), "file") == 0);
         seen++;
     }
     return seen;
+}
+
+static int visit(struct fo_walk *walk) {
+    return visit_rest(walk, next_at(walk, root, 1));
 }
 
 TEST(every_directory_once) {
@@ -73,19 +86,23 @@ TEST(portable_engine_too) {
     remove_tree();
 }
 
-TEST(closed_in_the_middle) {
+TEST(closed_or_begun_anew_in_the_middle) {
     make_tree(1000);
-    struct fo_walk_batch batch;
-    struct fo_walk_children children;
+    char path[256];
     for (int i = 0; i < 20; i++) {
         struct fo_walk *walk = fo_walk_open(0);
-        int64_t top = fo_walk_push(walk, root, strlen(root), FO_WALK_FOLLOW);
-        fo_walk_take(walk, top, &batch);
-        fo_walk_descend(walk, top, &children);
-        for (int k = 0; k < 10 * i; k++) {
-            fo_walk_take(walk, children.first + k, &batch);
+        for (int again = 0; again < 3; again++) {
+            CHECK(next_at(walk, root, 1) >= 1);
+            for (int k = 0; k < 10 * i; k++) {
+                if (!fo_walk_confirm(walk)) {
+                    snprintf(path, sizeof(path), "%s/d%d", root, k);
+                    CHECK_EQ(next_at(walk, path, 1), 1);
+                    CHECK_EQ(next_at(walk, root, 1) >= 1, 1);
+                }
+            }
+            CHECK_EQ(fo_walk_reset(walk, again), 0);
         }
-        fo_walk_discard(walk, children.first + 500);
+        CHECK_EQ(visit(walk), 1001);
         fo_walk_close(walk);
     }
     while (fo_walk_threads() > 0) {
@@ -94,14 +111,66 @@ TEST(closed_in_the_middle) {
     remove_tree();
 }
 
-TEST(unknown_and_missing) {
+TEST(chosen_order) {
+    make_tree(200);
     struct fo_walk *walk = fo_walk_open(0);
-    struct fo_walk_batch batch;
-    CHECK_EQ(fo_walk_take(walk, 7, &batch), -ENOENT);
-    int64_t id = fo_walk_push(walk, "/missing", 8, FO_WALK_FOLLOW);
-    CHECK_EQ(fo_walk_take(walk, id, &batch), 1);
-    CHECK_EQ(batch.meta[1], ENOENT);
-    CHECK_EQ(fo_walk_discard(walk, id), 0);
+    static char paths[200 * 64];
+    for (int round = 0; round < 3; round++) {
+        size_t length = 0;
+        CHECK(next_at(walk, root, 1) >= 1);
+        for (int i = 199; i >= 0; i -= 2) { /* half of them, in another order, one twice, one that is not there */
+            length += (size_t)sprintf(paths + length, "%s/d%d", root, i) + 1;
+        }
+        length += (size_t)sprintf(paths + length, "%s/d199", root) + 1;
+        length += (size_t)sprintf(paths + length, "%s/missing", root) + 1;
+        CHECK_EQ(fo_walk_choose(walk, paths, length), 0);
+        int at = 0, items = 0;
+        for (const char *path = paths; path < paths + length; path += strlen(path) + 1) {
+            if (++at >= items || !fo_walk_confirm(walk)) {
+                items = next_at(walk, path, 0);
+                at = 0;
+                CHECK(items >= 1);
+                CHECK_EQ(batch.error, strstr(path, "missing") ? ENOENT : 0);
+            }
+            if (batch.error == 0) {
+                CHECK(strcmp(name_of(batch.meta[3 * at] - 1), path) == 0);
+            }
+        }
+        CHECK_EQ(next_at(walk, root, 0), 0);
+    }
+    fo_walk_close(walk);
+    remove_tree();
+}
+
+TEST(a_change_is_seen) {
+    make_tree(50);
+    struct fo_walk *walk = fo_walk_open(0);
+    char path[256];
+    CHECK(next_at(walk, root, 1) >= 1);
+    snprintf(path, sizeof(path), "%s/%s", root, name_of(batch.meta[0]));
+    while (next_at(walk, root, 1) < 2) { /* until its time is old enough to be trusted */
+        usleep(10 * 1000);
+    }
+    char below[512];
+    snprintf(below, sizeof(below), "%s/more", path);
+    CHECK_EQ(mkdir(below, 0755), 0);
+    CHECK_EQ(fo_walk_confirm(walk), 0);
+    CHECK_EQ(fo_walk_confirm(walk), 0);
+    CHECK_EQ(next_at(walk, path, 0), 1);
+    CHECK_EQ(batch.meta[1] - batch.meta[0], 1);
+    CHECK_EQ(fo_walk_unchanged(walk), 0);
+    fo_walk_close(walk);
+    remove_tree();
+}
+
+TEST(missing_and_not_next) {
+    struct fo_walk *walk = fo_walk_open(0);
+    CHECK_EQ(fo_walk_confirm(walk), 0);
+    CHECK_EQ(fo_walk_unchanged(walk), 0);
+    CHECK_EQ(fo_walk_choose(walk, "", 0), 0);
+    CHECK_EQ(next_at(walk, "/missing", 0), 0);
+    CHECK_EQ(next_at(walk, "/missing", 1), 1);
+    CHECK_EQ(batch.error, ENOENT);
     fo_walk_close(walk);
 }
 
@@ -129,5 +198,6 @@ TEST(usage_adds_up) {
     remove_tree();
 }
 
-MAIN(RUN(every_directory_once), RUN(portable_engine_too), RUN(closed_in_the_middle), RUN(unknown_and_missing),
+MAIN(RUN(every_directory_once), RUN(portable_engine_too), RUN(closed_or_begun_anew_in_the_middle), RUN(chosen_order),
+     RUN(a_change_is_seen), RUN(missing_and_not_next),
      RUN(usage_adds_up))
