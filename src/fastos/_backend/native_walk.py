@@ -135,10 +135,10 @@ class _Tree:
         return names
 
     def choose(self, path: Any, dirs: list[Any]) -> None:
-        """Tells what will be wanted below the directory visited last; a hint, so that what cannot be told is left out."""
+        """Tells what will be wanted below the directory visited last: a hint, so what cannot be told is left out."""
         end = "\0" if self.text else b"\0"
         try:
-            raw = fsencode(end.join([join(path, name) for name in dirs] + [path[:0]]))  # type: ignore[attr-defined]
+            raw = fsencode(end.join([join(path, name) for name in dirs] + [path[:0]]))
         except (TypeError, UnicodeEncodeError):
             return
         lib.fo_walk_choose(self.handle, raw, len(raw))
@@ -202,9 +202,7 @@ def _topdown(top: AnyStr, onerror: OnError, followlinks: bool) -> Iterator[Step[
         tree.give_back()
 
 
-def _descent(
-    tree: _Tree, path: AnyStr, before: list[AnyStr], dirs: list[AnyStr], followlinks: bool
-) -> list[AnyStr]:
+def _descent(tree: _Tree, path: AnyStr, before: list[AnyStr], dirs: list[AnyStr], followlinks: bool) -> list[AnyStr]:
     """The names to descend into, as they are right after the yield."""
     if dirs == before and tree.linked is not path and (followlinks or lib.fo_walk_unchanged(tree.handle)):
         return before
