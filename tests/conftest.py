@@ -6,9 +6,20 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from fastos import _backend
+
+# A slow machine is no failure: no deadlines. What CI tries is the same each time.
+hypothesis.settings.register_profile(
+    "fastos",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("fastos")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,14 +8,16 @@ well-formed UTF-8 sequence; a byte that is part of none stands alone, as `os.fsd
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import Final, Literal
 
 LITERAL, ONE, ONE_INNER, RUN, RUN_INNER, CLASS, DIRECTORIES = range(1, 8)
 _INVERTED, _INNER = 1, 2
 _RANGES_MAX: Final = 0xFFFF
+_RUNS: Final = {RUN: ".*", RUN_INNER: "[^/]*"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +176,34 @@ def _expression(token: Token) -> str:
             return ("[^/]" if token.inner else ".") if token.inverted else "(?!)"
         inner = "(?!/)" if token.inner else ""
         return f"{inner}[{'^' if token.inverted else ''}{body}]"
-    plain = {ONE: ".", ONE_INNER: "[^/]", RUN: ".*", RUN_INNER: "[^/]*", DIRECTORIES: "(?:.*/)?"}
+    plain = {ONE: ".", ONE_INNER: "[^/]", **_RUNS}
     return re.escape(token.text) if token.kind == LITERAL else plain[token.kind]
+
+
+def _between(tokens: Sequence[Token], kinds: Collection[int]) -> list[Sequence[Token]]:
+    """Cuts before every token of these kinds."""
+    cuts = [0, *(number for number, token in enumerate(tokens) if token.kind in kinds), len(tokens)]
+    return [tokens[start:end] for start, end in pairwise(cuts)]
+
+
+def _runs(tokens: Sequence[Token]) -> str:
+    """Tokens without DIRECTORIES. Once what follows a run is found, the next run can take the rest: so the first place
+    is as good as any, and is not given up again. Without that a pattern of many runs would take exponential time."""
+    fixed, *rest = _between(tokens, _RUNS)
+    written = ["".join(map(_expression, fixed))]
+    for number, (run, *after) in enumerate(rest, 1):
+        what = "".join(map(_expression, after))
+        written.append(f"(?>{_RUNS[run.kind]}?{what})" if number < len(rest) else f"{_RUNS[run.kind]}{what}")
+    return "".join(written)
 
 
 @lru_cache(maxsize=512)
 def compile_python(tokens: tuple[Token, ...]) -> re.Pattern[str]:
     """The tokens as a regular expression over decoded text, for `fullmatch`."""
-    return re.compile("".join(map(_expression, tokens)), re.DOTALL)
+    first, *rest = _between(tokens, (DIRECTORIES,))
+    written = [_runs(first)]
+    for number, part in enumerate(rest, 1):
+        segments = _runs(part[1:])
+        # The same for `**/`: what is between two of them may stand in the first place that it is found in.
+        written.append(f"(?>(?:.*?/)??{segments})" if number < len(rest) else f"(?:.*/)?{segments}")
+    return re.compile("".join(written), re.DOTALL)
