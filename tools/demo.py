@@ -26,6 +26,12 @@ def human(size: int) -> str:
     return f"{amount:.1f} {unit}" if unit != "B" else f"{size} B"
 
 
+def plural(kind: str, count: int) -> str:
+    if count == 1:
+        return kind
+    return "directories" if kind == "directory" else f"{kind}s"
+
+
 class Tally:
     """What a scan found: sizes of directories, the largest files, types."""
 
@@ -121,7 +127,7 @@ def main(root: str) -> int:
     )
     tally, stats, errors = read(root, console)
     seconds = stats.elapsed_ns / 1e9
-    kinds = ", ".join(f"{count:,} {kind}" for kind, count in tally.types.most_common())
+    kinds = ", ".join(f"{count:,} {plural(kind, count)}" for kind, count in tally.types.most_common())
     console.print(
         f"{stats.entries:,} entries ({kinds}) in {seconds:.2f} s: {stats.entries / seconds:,.0f} a second, "
         f"by up to {max(stats.threads_peak, 1)} threads."
