@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import fastos
-
 SCRIPT = Path(__file__).with_name("windows_like.py")
 
 
@@ -21,7 +19,7 @@ def small_tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-CHECKS = ["names", *(name for name in ("scan", "walk", "du", "run", "spawn") if name in fastos.__all__)]
+CHECKS = ["names", "scan", "walk", "du", "run", "spawn", "supervise", "commands"]
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -74,8 +74,8 @@ def check_names() -> None:
     """Every public name can be had, or says in a NotImplementedError what it is that the platform lacks."""
     import fastos
 
-    for module, names in fastos._MODULES.items():
-        for name in names if not module.startswith("supervise") else ():
+    for names in fastos._MODULES.values():
+        for name in names:
             try:
                 getattr(fastos, name)
             except NotImplementedError as reason:
@@ -120,6 +120,32 @@ def check_spawn(root: str) -> None:
 
     with fastos.spawn([sys.executable, "-c", "raise SystemExit(3)"], cwd=root) as process:
         assert process.wait().code == 3
+
+
+def check_supervise(root: str) -> None:
+    """Services are plain data anywhere; what supervises them says what it needs."""
+    import fastos
+
+    service = fastos.Service("one", [sys.executable, "-c", "pass"])
+    said = ""
+    try:
+        fastos.Supervisor([service])
+    except NotImplementedError as reason:
+        said = str(reason)
+    assert said.startswith("supervision needs "), said
+
+
+def check_commands(root: str) -> None:
+    """Every sub-command describes itself."""
+    import contextlib
+    import io
+
+    from fastos import cli
+
+    for arguments in (["--help"], *([name, "--help"] for name in cli.COMMANDS)):
+        with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.suppress(SystemExit):
+            cli.main(arguments)
+        assert "usage: fastos" in said.getvalue(), arguments
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import fastos
 
 # sub-command -> what it does; each lives in fastos/cli/<name>.py.
 COMMANDS: dict[str, str] = {
-    "scan": "List what is in directory trees, as find does, in parallel.",
+    "scan": "list what is in directory trees, as find does, in parallel",
     "run": "run many commands, some at a time: run -j4 COMMAND {} ::: ARGUMENT ...",
     "supervise": "keep services running, or be the init of a container: supervise -- COMMAND",
     "ctl": "talk to a running supervisor",

@@ -3,16 +3,13 @@ children.
 
 The supervisor holds one descriptor of it, open for reading and writing: so there is never an end of file to be told,
 nothing that a dead child wrote is lost, and a restart needs no new pipe. Each turn moves a bounded amount; a
-destination
-that takes no more stops the reading of the pipes that lead to it, and of nothing else.
+destination that takes no more stops the reading of the pipes that lead to it, and of nothing else.
 """
 
-import fcntl
 import os
 import select
 import socket
 import sys
-import termios
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -332,4 +329,7 @@ def _open_pipe() -> int:
 
 def _waiting(fd: int) -> int:
     """How many bytes the pipe holds."""
+    import fcntl  # POSIX only
+    import termios
+
     return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"), sys.byteorder)
