@@ -26,7 +26,7 @@ from benchmarks.measure import (
     faster_than,
     no_place,
 )
-from fastos import _process
+from fastos import _spawn
 
 COUNT = 300
 
@@ -48,8 +48,8 @@ def floor(_: Any) -> Sample:
 
 
 def prepared(_: Any) -> Sample:
-    request = _process.prepare([floors.program("nop")])
-    return median_of(lambda _: _process.Process(request, None).wait())(None)
+    request = _spawn.prepare([floors.program("nop")])
+    return median_of(lambda _: _spawn.Process(request, None).wait())(None)
 
 
 def posix_spawn(program: str) -> None:

@@ -5,12 +5,14 @@
 #include <time.h>
 
 #include "run.h"
+#include "spawn.h"
 
 struct fo_run_group {
     uint32_t capacity;
     uint32_t count;
     char *scratch;
     struct pollfd *ready; /* four a child: its streams and its pidfd */
+    struct fo_spawn_request request; /* of a process that is run at once */
     struct run_child children[];
 };
 
@@ -177,6 +179,33 @@ int fo_run_group_drive(fo_run_group *group) {
     return 1;
 }
 
+static void release_results(fo_run_group *group) {
+    for (uint32_t i = 0; i < group->count; i++) {
+        fo_run_release(&group->children[i].result, 1);
+    }
+    group->count = 0;
+}
+
+int fo_run_group_at_once(fo_run_group *group, const char *arguments, uint32_t argument_count, const char *candidates,
+                         uint32_t candidate_count, const char *environment, uint32_t environment_count,
+                         int32_t standard_input, int32_t standard_output, int32_t standard_error, const char *input,
+                         uint64_t input_length, int64_t timeout_ns, int64_t output_limit, uint32_t flags) {
+    release_results(group);
+    fo_spawn_request_plain(&group->request, arguments, argument_count, candidates, candidate_count, environment,
+                           environment_count, (const int32_t[]){standard_input, standard_output, standard_error});
+    const struct fo_run_command command = {
+        .request = &group->request,
+        .input = input,
+        .input_length = input_length,
+        .timeout_ns = timeout_ns,
+        .output_limit = output_limit,
+        .kill_at_limit = (flags & FO_RUN_ONCE_KILL_AT_LIMIT) != 0,
+        .kill_child_only = (flags & FO_RUN_ONCE_KILL_CHILD_ONLY) != 0,
+    };
+    int failed = fo_run_group_start(group, &command);
+    return failed < 0 ? failed : fo_run_group_drive(group);
+}
+
 int fo_run_group_kill(fo_run_group *group) {
     for (uint32_t i = 0; i < group->count; i++) {
         if (!finished(&group->children[i]) && group->children[i].result.error == 0) {
@@ -209,9 +238,7 @@ void fo_run_group_free(fo_run_group *group) {
     fo_run_group_kill(group);
     while (group->scratch != NULL && fo_run_group_drive(group) == -EINTR) {
     }
-    for (uint32_t i = 0; i < group->count; i++) {
-        fo_run_release(&group->children[i].result, 1);
-    }
+    release_results(group);
     free(group->scratch);
     free(group->ready);
     free(group);

@@ -20,6 +20,20 @@ void fo_spawn_request_init(struct fo_spawn_request *request) {
     };
 }
 
+void fo_spawn_request_plain(struct fo_spawn_request *request, const char *arguments, uint32_t argument_count,
+                            const char *candidates, uint32_t candidate_count, const char *environment,
+                            uint32_t environment_count, const int32_t streams[3]) {
+    fo_spawn_request_init(request);
+    request->arguments = arguments;
+    request->argument_count = argument_count;
+    request->candidates = candidates;
+    request->candidate_count = candidate_count;
+    request->environment = environment;
+    request->environment_count = environment_count;
+    memcpy(request->streams, streams, sizeof(request->streams));
+    request->flags = FO_SPAWN_RESTORE_SIGNALS;
+}
+
 static void init_result(struct fo_spawn_result *result) {
     *result = (struct fo_spawn_result){.pidfd = -1, .pipes = {-1, -1, -1}, .pty = -1};
 }
@@ -70,6 +84,35 @@ int fo_spawn(const struct fo_spawn_request *request, struct fo_spawn_result *res
         result->index = plan.report.index;
     }
     return failed;
+}
+
+int fo_spawn_plain(const char *arguments, uint32_t argument_count, const char *candidates, uint32_t candidate_count,
+                   const char *environment, uint32_t environment_count, int32_t input, int32_t output, int32_t errors,
+                   struct fo_spawn_child *child) {
+    struct fo_spawn_request request;
+    fo_spawn_request_plain(&request, arguments, argument_count, candidates, candidate_count, environment,
+                           environment_count, (const int32_t[]){input, output, errors});
+    return fo_spawn_into(&request, child);
+}
+
+int fo_spawn_into(const struct fo_spawn_request *request, struct fo_spawn_child *child) {
+    child->parent = getpid();
+    int failed = fo_spawn(request, &child->spawned);
+    return failed < 0 ? failed : child->spawned.pid;
+}
+
+void fo_spawn_close_pidfd(struct fo_spawn_child *child) {
+    if (child->spawned.pidfd >= 0) {
+        close(child->spawned.pidfd);
+        child->spawned.pidfd = -1;
+    }
+}
+
+int fo_spawn_wait(struct fo_spawn_child *child, int64_t timeout_ns) {
+    if (child->spawned.pidfd < 0 && child->waited.state == FO_WAIT_RUNNING && child->parent != getpid()) {
+        return -ECHILD;
+    }
+    return fo_wait_process(child->spawned.pid, child->spawned.pidfd, timeout_ns, &child->waited);
 }
 
 const char *fo_spawn_step_name(int step) {

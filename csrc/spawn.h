@@ -49,6 +49,7 @@ struct fo_spawn_plan {
     int32_t report_pipe;   /* -1: the report is in shared memory */
     int32_t parent;        /* the parent's pid */
     bool shares_files;     /* CLONE_FILES: the table is the parent's until it is unshared */
+    bool handlers_cleared; /* CLONE_CLEAR_SIGHAND: the child was born without handlers */
     sigset_t caller_mask;  /* as the caller had it */
     uint64_t inherited_mask; /* the same, as the kernel has it */
     int32_t opened[4];     /* what the parent opened for the child, closed after the fork; -1: none */
@@ -56,6 +57,11 @@ struct fo_spawn_plan {
     void *block;           /* allocated, or NULL */
     char space[FO_SPAWN_BLOCK]; /* in place of an allocation for requests of a usual size */
 };
+
+/* spawn.c: fills a request from the arguments of fo_spawn_plain. */
+void fo_spawn_request_plain(struct fo_spawn_request *request, const char *arguments, uint32_t argument_count,
+                            const char *candidates, uint32_t candidate_count, const char *environment,
+                            uint32_t environment_count, const int32_t streams[3]);
 
 /* spawn_strings.c: makes argv, envp and the candidates. Returns 0 or -errno (-ENOENT: nothing to execute). */
 int fo_spawn_make_strings(struct fo_spawn_plan *plan);

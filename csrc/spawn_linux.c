@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -33,10 +34,76 @@ FO_CHILD static int child_main(void *argument) {
     return 127;
 }
 
+/* -- clone3, where it is allowed (old sandboxes forbid it): it can clear the signal handlers and enter a cgroup. */
+
+enum { CLEAR_HANDLERS_BIT = 32, INTO_CGROUP_BIT = 33 }; /* CLONE_CLEAR_SIGHAND, Linux 5.5; CLONE_INTO_CGROUP, 5.7 */
+
+struct clone_arguments {
+    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+};
+
+#if (defined(__x86_64__) || defined(__aarch64__)) && defined(SYS_clone3)
+
+/* Returns as clone does, with -errno. In assembly, since the child must not return on the parent's stack. */
+static long clone3_call(struct clone_arguments *arguments, int (*entry)(void *), void *argument) {
+#ifdef __x86_64__
+    long result = SYS_clone3;
+    __asm__ volatile("syscall\n\t"
+                     "testq %%rax, %%rax\n\t"
+                     "jnz 1f\n\t"
+                     "xorl %%ebp, %%ebp\n\t"
+                     "movq %[argument], %%rdi\n\t"
+                     "call *%[entry]\n\t"
+                     "ud2\n"
+                     "1:"
+                     : "+a"(result)
+                     : "D"(arguments), "S"(sizeof(*arguments)), [entry] "r"(entry), [argument] "r"(argument)
+                     : "rcx", "r11", "memory", "cc");
+    return result;
+#else
+    register long x0 __asm__("x0") = (long)arguments;
+    register long x1 __asm__("x1") = sizeof(*arguments);
+    register long x8 __asm__("x8") = SYS_clone3;
+    __asm__ volatile("svc 0\n\t"
+                     "cbnz x0, 1f\n\t"
+                     "mov x29, xzr\n\t"
+                     "mov x30, xzr\n\t"
+                     "mov x0, %[argument]\n\t"
+                     "blr %[entry]\n\t"
+                     "brk 1\n"
+                     "1:"
+                     : "+r"(x0)
+                     : "r"(x1), "r"(x8), [entry] "r"(entry), [argument] "r"(argument)
+                     : "memory", "cc");
+    return x0;
+#endif
+}
+
+#else
+static long clone3_call(struct clone_arguments *arguments, int (*entry)(void *), void *argument) {
+    (void)arguments, (void)entry, (void)argument;
+    return -ENOSYS;
+}
+#endif
+
+static long clone3_on(struct stack *stack, uint64_t flags, int *pidfd, int exit_signal, int cgroup,
+                      int (*entry)(void *), void *argument) {
+    struct clone_arguments arguments = {
+        .flags = flags,
+        .pidfd = (uint64_t)(uintptr_t)pidfd,
+        .exit_signal = (uint64_t)exit_signal,
+        .stack = (uint64_t)(uintptr_t)stack->memory,
+        .stack_size = STACK_SIZE,
+        .cgroup = (uint64_t)(cgroup < 0 ? 0 : cgroup),
+    };
+    return clone3_call(&arguments, entry, argument);
+}
+
 /* -- may the memory be shared? Emulators run clone as fork, and then the report would be lost. */
 
 static pthread_once_t tried = PTHREAD_ONCE_INIT;
 static int shares_memory;
+static atomic_bool clears_handlers;
 
 FO_CHILD static int probe_main(void *argument) {
     *(volatile int *)argument = 1;
@@ -45,20 +112,28 @@ FO_CHILD static int probe_main(void *argument) {
 }
 
 /* With no exit signal: nobody's SIGCHLD handler hears of it, and only a wait with __WALL could take its status. */
-static void try_clone(void) {
+static bool try_once(bool by_clone3) {
     struct stack stack;
-    struct fo_spawn_plan plan = {.inherited_mask = 0};
     volatile int seen = 0;
     int pidfd = -1;
-    fo_spawn_block_signals(&plan);
-    pid_t pid = clone(probe_main, stack.memory + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_PIDFD, (void *)&seen, &pidfd);
+    const int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
+    long pid = by_clone3 ? clone3_on(&stack, (uint64_t)flags | UINT64_C(1) << CLEAR_HANDLERS_BIT, &pidfd, 0, -1,
+                                     probe_main, (void *)&seen)
+                         : clone(probe_main, stack.memory + STACK_SIZE, flags, (void *)&seen, &pidfd);
     if (pid > 0) {
-        while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR) {
+        while (waitpid((pid_t)pid, NULL, __WALL) < 0 && errno == EINTR) {
         }
         close(pidfd);
     }
+    return pid > 0 && pidfd >= 0 && seen;
+}
+
+static void try_clone(void) {
+    struct fo_spawn_plan plan = {.inherited_mask = 0};
+    fo_spawn_block_signals(&plan);
+    shares_memory = try_once(false);
+    atomic_store(&clears_handlers, shares_memory && try_once(true));
     fo_spawn_unblock_signals(&plan);
-    shares_memory = pid > 0 && pidfd >= 0 && seen;
 }
 
 int fo_spawn_can_clone(void) {
@@ -107,71 +182,6 @@ static void watch_forks(void) {
     pthread_atfork(NULL, NULL, owner_after_fork);
 }
 
-/* -- clone3, for a cgroup only: old sandboxes forbid it. */
-
-#if (defined(__x86_64__) || defined(__aarch64__)) && defined(SYS_clone3)
-#define USE_CLONE3 1
-
-struct clone_arguments {
-    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
-};
-
-/* Returns as clone does, with -errno. In assembly, since the child must not return on the parent's stack. */
-static long clone3_call(struct clone_arguments *arguments, struct fo_spawn_plan *plan) {
-#ifdef __x86_64__
-    long result = SYS_clone3;
-    __asm__ volatile("syscall\n\t"
-                     "testq %%rax, %%rax\n\t"
-                     "jnz 1f\n\t"
-                     "xorl %%ebp, %%ebp\n\t"
-                     "movq %[plan], %%rdi\n\t"
-                     "call *%[entry]\n\t"
-                     "ud2\n"
-                     "1:"
-                     : "+a"(result)
-                     : "D"(arguments), "S"(sizeof(*arguments)), [entry] "r"(child_main), [plan] "r"(plan)
-                     : "rcx", "r11", "memory", "cc");
-    return result;
-#else
-    register long x0 __asm__("x0") = (long)arguments;
-    register long x1 __asm__("x1") = sizeof(*arguments);
-    register long x8 __asm__("x8") = SYS_clone3;
-    __asm__ volatile("svc 0\n\t"
-                     "cbnz x0, 1f\n\t"
-                     "mov x29, xzr\n\t"
-                     "mov x30, xzr\n\t"
-                     "mov x0, %[plan]\n\t"
-                     "blr %[entry]\n\t"
-                     "brk 1\n"
-                     "1:"
-                     : "+r"(x0)
-                     : "r"(x1), "r"(x8), [entry] "r"(child_main), [plan] "r"(plan)
-                     : "memory", "cc");
-    return x0;
-#endif
-}
-
-enum { INTO_CGROUP_BIT = 33 }; /* CLONE_INTO_CGROUP, Linux 5.7 */
-
-static long clone_into_cgroup(struct fo_spawn_plan *plan, struct stack *stack, int flags, int *pidfd) {
-    struct clone_arguments arguments = {
-        .flags = (uint64_t)flags | UINT64_C(1) << INTO_CGROUP_BIT,
-        .pidfd = (uint64_t)(uintptr_t)pidfd,
-        .exit_signal = SIGCHLD,
-        .stack = (uint64_t)(uintptr_t)stack->memory,
-        .stack_size = STACK_SIZE,
-        .cgroup = (uint64_t)plan->request->cgroup_fd,
-    };
-    return clone3_call(&arguments, plan);
-}
-
-#else
-static long clone_into_cgroup(struct fo_spawn_plan *plan, struct stack *stack, int flags, int *pidfd) {
-    (void)plan, (void)stack, (void)flags, (void)pidfd;
-    return -ENOSYS;
-}
-#endif
-
 /* Returns true if clone3 was refused for a reason that does not speak against writing to cgroup.procs. */
 static bool cgroup_by_hand(long answer) {
     return answer == -EPERM || answer == -ENOSYS || answer == -E2BIG || answer == -EOPNOTSUPP || answer == -EINVAL;
@@ -181,8 +191,17 @@ static bool cgroup_by_hand(long answer) {
 static long clone_once(struct fo_spawn_plan *plan, int *pidfd) {
     struct stack stack;
     int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | (plan->shares_files ? CLONE_FILES : 0);
-    if (plan->request->cgroup_fd >= 0 && plan->cgroup_procs < 0) {
-        return clone_into_cgroup(plan, &stack, flags, pidfd);
+    int cgroup = plan->cgroup_procs < 0 ? plan->request->cgroup_fd : -1;
+    bool clear = plan->handlers_cleared = atomic_load_explicit(&clears_handlers, memory_order_relaxed);
+    if (cgroup >= 0 || clear) {
+        uint64_t more = (uint64_t)(cgroup >= 0) << INTO_CGROUP_BIT | (uint64_t)clear << CLEAR_HANDLERS_BIT;
+        long answer = clone3_on(&stack, (uint64_t)flags | more, pidfd, SIGCHLD, cgroup, child_main, plan);
+        if (cgroup >= 0 || (answer != -ENOSYS && answer != -EPERM)) {
+            return answer;
+        }
+        /* Forbidden since it was tried: this process has put itself into a sandbox. */
+        atomic_store_explicit(&clears_handlers, false, memory_order_relaxed);
+        plan->handlers_cleared = false;
     }
     pid_t pid = clone(child_main, stack.memory + STACK_SIZE, flags | SIGCHLD, plan, pidfd);
     return pid < 0 ? -errno : pid;

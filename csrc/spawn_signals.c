@@ -101,7 +101,7 @@ void fo_spawn_unblock_signals(struct fo_spawn_plan *plan) {
 #endif
 
 FO_CHILD int fo_spawn_set_dispositions(struct fo_spawn_plan *plan) {
-    if (reset_handlers() < 0) {
+    if (!plan->handlers_cleared && reset_handlers() < 0) {
         return fo_spawn_fail(plan, FO_STEP_SIGNALS, 0);
     }
     if (plan->request->flags & FO_SPAWN_RESTORE_SIGNALS && (restore_default(SIGPIPE) < 0 || restore_default(SIGXFSZ) < 0)) {

@@ -256,10 +256,10 @@ def test_audit_event() -> None:
 
 
 def test_a_prepared_request_starts_many() -> None:
-    from fastos import _process
+    from fastos import _spawn
 
-    request = _process.prepare([SH, "-c", "exit 4"])
-    processes = [_process.Process(request, None) for _ in range(5)]
+    request = _spawn.prepare([SH, "-c", "exit 4"])
+    processes = [_spawn.Process(request, None) for _ in range(5)]
     assert [process.wait().code for process in processes] == [4] * 5
     assert len({process.pid for process in processes}) == 5
 

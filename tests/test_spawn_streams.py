@@ -247,14 +247,14 @@ def test_nothing_leaks_even_if_inheritable() -> None:
 @pytest.mark.native
 def test_keeping_descriptors_as_fork_does() -> None:
     """For the drop-ins: close_fds=False."""
-    from fastos import _process
+    from fastos import _spawn
 
     fd = fcntl.fcntl(1, fcntl.F_DUPFD, 100)
     try:
-        request = _process.prepare([SH, "-c", "[ -e /proc/self/fd/100 ]"], keep_descriptors=True)
-        assert _process.Process(request, None).wait().code == 0
-        request = _process.prepare([SH, "-c", "[ -e /proc/self/fd/100 ]"])
-        assert _process.Process(request, None).wait().code == 1
+        request = _spawn.prepare([SH, "-c", "[ -e /proc/self/fd/100 ]"], keep_descriptors=True)
+        assert _spawn.Process(request, None).wait().code == 0
+        request = _spawn.prepare([SH, "-c", "[ -e /proc/self/fd/100 ]"])
+        assert _spawn.Process(request, None).wait().code == 1
     finally:
         os.close(fd)
 

@@ -104,6 +104,13 @@ struct fo_spawn_result {
     int32_t pty;    /* the master, or -1 */
 };
 
+/* A child from its start to its end, in one piece; all zero before the start. */
+struct fo_spawn_child {
+    struct fo_spawn_result spawned;
+    struct fo_wait_result waited;
+    int32_t parent; /* the process whose child it is */
+};
+
 /* Fills in "nothing changes": inherited streams, no ids, no limits; no arguments yet. */
 void fo_spawn_request_init(struct fo_spawn_request *request);
 
@@ -111,6 +118,22 @@ void fo_spawn_request_init(struct fo_spawn_request *request);
  * Returns 0 and pid, pidfd and the pipes, all then the caller's to close and to wait for; or -errno with step and
  * index, and then nothing is left behind: no child, no zombie, no descriptor. */
 int fo_spawn(const struct fo_spawn_request *request, struct fo_spawn_result *result);
+
+/* fo_spawn for a request that says no more than this, in one call; signals as FO_SPAWN_RESTORE_SIGNALS.
+ * Returns the pid, or -errno. */
+int fo_spawn_plain(const char *arguments, uint32_t argument_count, const char *candidates, uint32_t candidate_count,
+                   const char *environment, uint32_t environment_count, int32_t input, int32_t output, int32_t errors,
+                   struct fo_spawn_child *child);
+
+/* fo_spawn into a child. Returns the pid, or -errno. */
+int fo_spawn_into(const struct fo_spawn_request *request, struct fo_spawn_child *child);
+
+/* fo_wait_process for the child: its status is then in `waited`. -ECHILD: this is a forked copy of its parent, which
+ * must not wait by pid (by pidfd it may, and finds the status lost). */
+int fo_spawn_wait(struct fo_spawn_child *child, int64_t timeout_ns);
+
+/* Closes the child's pidfd, if it has one. */
+void fo_spawn_close_pidfd(struct fo_spawn_child *child);
 
 /* Closes the descriptors that the result still names, and sets them to -1; the caller does so to those it took over. */
 void fo_spawn_release(struct fo_spawn_result *result);

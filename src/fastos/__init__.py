@@ -40,11 +40,6 @@ if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from f
     from fastos._popen import popen3 as popen3
     from fastos._popen import popen4 as popen4
     from fastos._predicate import Predicate as Predicate
-    from fastos._process import DEVNULL as DEVNULL
-    from fastos._process import PIPE as PIPE
-    from fastos._process import STDOUT as STDOUT
-    from fastos._process import Process as Process
-    from fastos._process import spawn as spawn
     from fastos._pty import PTY as PTY
     from fastos._rmtree import rmtree as rmtree
     from fastos._run import pipeline as pipeline
@@ -57,6 +52,11 @@ if TYPE_CHECKING:  # the same names as _MODULES below, for type checkers: from f
     from fastos._scan import Scan as Scan
     from fastos._scan import Stats as Stats
     from fastos._scan import scan as scan
+    from fastos._spawn import DEVNULL as DEVNULL
+    from fastos._spawn import PIPE as PIPE
+    from fastos._spawn import STDOUT as STDOUT
+    from fastos._spawn import Process as Process
+    from fastos._spawn import spawn as spawn
     from fastos._stat import Stat as Stat
     from fastos._stat import StatColumns as StatColumns
     from fastos._stat import stat as stat
@@ -79,7 +79,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "_popen": ("popen", "popen2", "popen3", "popen4"),
     "_errors": ("SpawnError",),
     "_exit_status": ("ExitStatus",),
-    "_process": ("DEVNULL", "PIPE", "STDOUT", "Process", "spawn"),
+    "_spawn": ("DEVNULL", "PIPE", "STDOUT", "Process", "spawn"),
     "_pty": ("PTY",),
     "_batch": ("Batch",),
     "_entry": ("Entry",),

@@ -1,6 +1,6 @@
 """How a process ended: its code or signal, and what it used."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import resource
@@ -20,12 +20,9 @@ class ExitStatus:
     See waitid(2), getrusage(2).
     """
 
-    __slots__ = ("_usage", "code", "core_dumped", "lost", "signal")
+    __slots__ = ("_told",)
 
-    code: int | None
-    signal: int | None
-    core_dumped: bool
-    lost: bool
+    _told: "tuple[int | None, int | None, bool, bool, Callable[[], tuple[float, ...]] | tuple[float, ...] | None]"
 
     def __init__(
         self,
@@ -35,17 +32,28 @@ class ExitStatus:
         lost: bool = False,
         usage: "Callable[[], tuple[float, ...]] | tuple[float, ...] | None" = None,
     ) -> None:
-        put = object.__setattr__
-        put(self, "code", code)
-        put(self, "signal", signal)
-        put(self, "core_dumped", core_dumped)
-        put(self, "lost", lost)
-        put(self, "_usage", usage)
+        _tell(self, (code, signal, core_dumped, lost, usage))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"ExitStatus is immutable: {name!r} cannot be set")
 
     __delattr__ = __setattr__  # type: ignore[assignment]
+
+    @property
+    def code(self) -> int | None:
+        return self._told[0]
+
+    @property
+    def signal(self) -> int | None:
+        return self._told[1]
+
+    @property
+    def core_dumped(self) -> bool:
+        return self._told[2]
+
+    @property
+    def lost(self) -> bool:
+        return self._told[3]
 
     @property
     def success(self) -> bool:
@@ -71,14 +79,14 @@ class ExitStatus:
         return resource.struct_rusage(usage)
 
     def _usage_tuple(self) -> "tuple[float, ...] | None":
-        usage: Any = self._usage  # type: ignore[attr-defined]
+        usage = self._told[4]
         if callable(usage):
             usage = usage()
-            object.__setattr__(self, "_usage", usage)
-        return usage  # type: ignore[no-any-return]
+            _tell(self, (*self._told[:4], usage))
+        return usage
 
     def _key(self) -> tuple[object, ...]:
-        return (self.code, self.signal, self.core_dumped, self.lost)
+        return self._told[:4]
 
     def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, ExitStatus) else NotImplemented
@@ -95,3 +103,7 @@ class ExitStatus:
         if self.signal is None:
             return f"<ExitStatus code={self.code}>"
         return f"<ExitStatus signal={self.signal}{' core dumped' if self.core_dumped else ''}>"
+
+
+# How the constructor, and nobody else, sets it.
+_tell: Final = vars(ExitStatus)["_told"].__set__

@@ -171,6 +171,23 @@ class _Lib:
     FO_SPAWN_NO_PIDFD: int
     def fo_spawn_request_init(self, request: CData, /) -> None: ...
     def fo_spawn(self, request: CData, result: CData, /) -> int: ...
+    def fo_spawn_plain(
+        self,
+        arguments: bytes,
+        argument_count: int,
+        candidates: bytes | CData,
+        candidate_count: int,
+        environment: bytes,
+        environment_count: int,
+        input: int,
+        output: int,
+        errors: int,
+        child: CData,
+        /,
+    ) -> int: ...
+    def fo_spawn_into(self, request: CData, child: CData, /) -> int: ...
+    def fo_spawn_close_pidfd(self, child: CData, /) -> None: ...
+    def fo_spawn_wait(self, child: CData, timeout_ns: int, /) -> int: ...
     def fo_spawn_release(self, result: CData, /) -> None: ...
     def fo_spawn_step_name(self, step: int, /) -> CData: ...
     # -- scan
@@ -306,6 +323,8 @@ class _Lib:
     def fo_walk_close(self, walk: CData, /) -> int: ...
     def fo_walk_threads(self) -> int: ...
     # -- run
+    FO_RUN_ONCE_KILL_AT_LIMIT: int
+    FO_RUN_ONCE_KILL_CHILD_ONLY: int
     FO_RUN_TIMED_OUT: int
     FO_RUN_TRUNCATED: int
     FO_RUN_LOST: int
@@ -314,6 +333,25 @@ class _Lib:
     def fo_run_group_new(self, count: int, group: CData, /) -> int: ...
     def fo_run_group_start(self, group: CData, command: CData, /) -> int: ...
     def fo_run_group_error(self, group: CData, index: int, /) -> int: ...
+    def fo_run_group_at_once(
+        self,
+        group: CData,
+        arguments: bytes,
+        argument_count: int,
+        candidates: bytes | CData,
+        candidate_count: int,
+        environment: bytes,
+        environment_count: int,
+        standard_input: int,
+        standard_output: int,
+        standard_error: int,
+        input: CData,
+        input_length: int,
+        timeout_ns: int,
+        output_limit: int,
+        flags: int,
+        /,
+    ) -> int: ...
     def fo_run_group_drive(self, group: CData, /) -> int: ...
     def fo_run_group_kill(self, group: CData, /) -> int: ...
     def fo_run_group_linger(self, group: CData, timeout_ns: int, /) -> int: ...

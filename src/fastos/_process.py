@@ -1,176 +1,36 @@
-"""Starting a process, and holding one: `spawn` and `Process`."""
+"""Holding a process that was started: `Process`."""
 
 import io
 import math
 import os
 import signal
-import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from fastos import _backend
-from fastos import _spawn_options as options
 from fastos._exit_status import ExitStatus
-from fastos._pty import PTY, PtyFile
+from fastos._pty import PtyFile
 
 if TYPE_CHECKING:
     from fastos._backend import native_spawn as backend
 else:
     backend = _backend.topic("spawn")
 
-PIPE = options.PIPE
-STDOUT = options.STDOUT
-DEVNULL = options.DEVNULL
+# Held for a moment: by whoever uses a pidfd that must not be closed meanwhile, makes a stream's file, or looks at the
+# abandoned. Reentrant for signal handlers.
+_guard = threading.RLock()
 
 # Children whose Process is gone while they run: asked for their status at each later spawn, so none stays a zombie
 # for ever. Belongs to the process that made it.
 _abandoned: list["backend.Child"] = []
-_abandoned_lock = threading.Lock()
-
-
-def spawn(
-    args: options.Arguments,
-    *,
-    stdin: options.Stream = None,
-    stdout: options.Stream = None,
-    stderr: options.Stream = None,
-    fds: options.Descriptors | None = None,
-    cwd: "str | bytes | os.PathLike[str] | os.PathLike[bytes] | int | None" = None,
-    env: options.Environment | None = None,
-    user: str | int | None = None,
-    group: str | int | None = None,
-    groups: Iterable[str | int] | None = None,
-    umask: int | None = None,
-    rlimits: options.Limits | None = None,
-    nice: int | None = None,
-    affinity: Iterable[int] | None = None,
-    oom_score_adj: int | None = None,
-    new_session: bool = False,
-    process_group: int | None = None,
-    controlling_tty: "bool | int | options.HasFileno" = False,
-    no_new_privs: bool = False,
-    die_with_parent: "bool | signal.Signals" = False,
-    cgroup: "str | os.PathLike[str] | int | None" = None,
-    signal_mask: Iterable[int] | None = None,
-    restore_signals: bool = True,
-    executable: options.Argument | None = None,
-) -> "Process":
-    """Starts a program, with what its process shall be like said as data. No shell, no Python code in the child.
-
-    The child inherits what is not said, but of the descriptors only 0, 1, 2 and `fds`, and no signal handler.
-
-    Args:
-        args: the program and its arguments. A program without a slash is looked for in the PATH of the child's
-            environment, as execvp(3) does.
-        stdin, stdout, stderr: PIPE (the attributes of the same name are then files), DEVNULL, a descriptor, a file,
-            PTY or PTY(rows, columns) for a pseudo-terminal (`Process.pty`); stderr=STDOUT goes where stdout goes.
-        fds: further descriptors, {number in the child: descriptor or file here}, any permutation; or those to be kept
-            at their number.
-        cwd: the directory to start in: a path or an open directory. Entered before the ids are changed; a relative
-            program is looked for from there.
-        env: the whole environment, in place of os.environ as it is.
-        user, group, groups: names or ids to run as. A user alone brings the group of the passwd entry and the groups
-            of the group database (whose answer holds for a second); groups=[] means none. Names are looked up here,
-            not in the child. The child checks that all ids are set and that root is out of reach.
-        umask: the file mode creation mask.
-        rlimits: {resource.RLIMIT_NOFILE or "NOFILE": limit or (soft, hard)}; -1 is unlimited.
-        nice: the nice value itself, -20 to 19 (not an increment).
-        affinity: the CPUs to run on.
-        oom_score_adj: -1000 to 1000: how early the kernel chooses it when memory is short.
-        new_session: setsid(2).
-        process_group: the process group to join, 0: one of its own.
-        controlling_tty: True: the child's stdin, or the terminal given, becomes the controlling terminal of a
-            new session.
-        no_new_privs: no set-user-id program gives it privileges.
-        die_with_parent: True: SIGKILL when this *process* ends, whichever thread spawned it; or the signal.
-            A program that changes its ids or is set-user-id undoes it.
-        cgroup: a cgroup v2 directory (path or descriptor) to be born in; `kill_tree` then kills all in it.
-        signal_mask: the signals blocked in it, in place of those that the calling thread blocks.
-        restore_signals: SIGPIPE and SIGXFSZ, which Python ignores, get their default action back.
-        executable: the file to execute, in place of args[0], which is then but a name.
-
-    Returns:
-        The process, which is running its program: what fails before that, or in exec, is raised here.
-
-    Raises:
-        SpawnError: an OSError (FileNotFoundError, PermissionError, ...) whose `step` says what failed. Nothing is left.
-        TypeError, ValueError: something that no process could be started with.
-        NotImplementedError: an option that this platform or backend does not have; the message names it.
-
-    See clone(2), execve(2), and docs/spawn.md for the order of the steps.
-    """
-    more: dict[str, Any] | None = None
-    if (
-        not (
-            fds is None
-            and cwd is None
-            and user is None
-            and group is None
-            and groups is None
-            and umask is None
-            and rlimits is None
-            and nice is None
-            and affinity is None
-            and oom_score_adj is None
-            and process_group is None
-            and cgroup is None
-            and signal_mask is None
-            and restore_signals
-        )
-        or new_session
-        or controlling_tty is not False
-        or no_new_privs
-        or die_with_parent
-    ):
-        more = {
-            "fds": fds,
-            "cwd": cwd,
-            "user": user,
-            "group": group,
-            "groups": groups,
-            "umask": umask,
-            "rlimits": rlimits,
-            "nice": nice,
-            "affinity": affinity,
-            "oom_score_adj": oom_score_adj,
-            "new_session": new_session,
-            "process_group": process_group,
-            "controlling_tty": controlling_tty,
-            "no_new_privs": no_new_privs,
-            "die_with_parent": die_with_parent,
-            "cgroup": cgroup,
-            "signal_mask": signal_mask,
-            "restore_signals": restore_signals,
-        }
-    sys.audit("fastos.spawn", args, cwd, env)
-    return Process(backend.prepare(args, env, executable, (stdin, stdout, stderr), more), args)
-
-
-def prepare(
-    args: options.Arguments,
-    *,
-    env: options.Environment | None = None,
-    executable: options.Argument | None = None,
-    stdin: options.Stream = None,
-    stdout: options.Stream = None,
-    stderr: options.Stream = None,
-    **more: Any,
-) -> "backend.Request":
-    """The same options as `spawn`, encoded once to be started many times: `Process(request, args)`.
-
-    Two options only here, for the drop-ins: keep_descriptors (as close_fds=False), keep_groups (user= changes the user
-    alone). What the streams name is looked at again at each start, so it must be open then.
-    """
-    return backend.prepare(args, env, executable, (stdin, stdout, stderr), more or None)
 
 
 def reap_abandoned() -> None:
     """Takes the status of each abandoned child that has ended meanwhile."""
-    with _abandoned_lock:
+    with _guard:
         for child in _abandoned[:]:
             if child.wait(0) > 0:
                 child.close()
@@ -179,14 +39,18 @@ def reap_abandoned() -> None:
 
 def _after_fork() -> None:
     """A forked process has no such children; the descriptors are its own copies."""
-    global _abandoned_lock
-    _abandoned_lock = threading.Lock()
+    global _guard
+    _guard = threading.RLock()
     while _abandoned:
         _abandoned.pop().close()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+_new_lock = threading.RLock
+_getpid = os.getpid
 
 
 class Process:
@@ -200,15 +64,15 @@ class Process:
         pid: the process id. It is nobody else's until the status was taken.
     """
 
+    pid: int = 0
+    _status: ExitStatus | None = None
+    _watchers = 0
+    _files: dict[int, Any] | None = None
+
     def __init__(self, request: "backend.Request", args: Any) -> None:
         self.args = args
-        self.pid = 0
-        self._status: ExitStatus | None = None
-        self._taking = threading.RLock()  # held by the thread that takes the status; reentrant for signal handlers
-        self._guard = threading.RLock()  # held for a moment: the pidfd does not close while somebody uses it
-        self._watchers = 0
-        self._files: dict[int, Any] = {}
-        self._parent = os.getpid()
+        self._taking = _new_lock()  # held by the thread that takes the status; reentrant for signal handlers
+        self._parent = _getpid()
         self._request = request
         # The child is in place before it is started: an exception from a signal handler cannot lose it.
         self._child = child = backend.Child()
@@ -257,11 +121,13 @@ class Process:
 
     def _stream(self, number: int) -> Any:
         """The file of a stream, made when it is first asked for."""
-        if number not in self._files:
-            with self._guard:
-                if number not in self._files:
-                    self._files[number] = self._open_stream(number)
-        return self._files[number]
+        files = self._files
+        if files is None or number not in files:
+            with _guard:
+                files = self._files = self._files or {}
+                if number not in files:
+                    files[number] = self._open_stream(number)
+        return files[number]
 
     def _open_stream(self, number: int) -> Any:
         fd = self._child.take_pty() if number == 3 else self._child.take_pipe(number)
@@ -294,25 +160,29 @@ class Process:
 
     def _ended(self) -> ExitStatus:
         """Keeps the status; the pidfd closes when the last watcher is gone."""
-        if self._status is None:
-            with self._guard:
-                self._status = self._child.status()
-                if self._watchers == 0:
-                    self._child.close_pidfd()
-        return self._status
+        status = self._status
+        if status is None:
+            status = self._child.status()
+            if status.lost:
+                self._check_parent()
+            with _guard:
+                if self._status is None:
+                    self._status = status
+                    if self._watchers == 0:
+                        self._child.close_pidfd()
+        return self._status or status
 
     def poll(self) -> ExitStatus | None:
         """The status if the process has ended, else None. Does not wait."""
         if self._status is not None:
             return self._status
-        self._check_parent()
         if not self._taking.acquire(blocking=False):
             # Another thread is taking it. If the process has ended that thread is done in a moment.
             if self._watch(0) <= 0:
                 return self._status
             self._taking.acquire()
         try:
-            return self._ended() if self._child.wait(0) > 0 else None
+            return self._ended() if self._wait_child(0) > 0 else None
         finally:
             self._taking.release()
 
@@ -330,7 +200,6 @@ class Process:
         """
         if self._status is not None:
             return self._status
-        self._check_parent()
         deadline = None if timeout is None else time.monotonic_ns() + max(0, math.ceil(timeout * 1e9))
         while True:
             left = -1 if deadline is None else max(0, deadline - time.monotonic_ns())
@@ -351,20 +220,28 @@ class Process:
             self._taking.acquire()
             timeout_ns = 0
         try:
-            return self._child.wait(timeout_ns)
+            return self._wait_child(timeout_ns)
         finally:
             self._taking.release()
 
+    def _wait_child(self, timeout_ns: int) -> int:
+        """As Child.wait."""
+        try:
+            return self._child.wait(timeout_ns)
+        except ChildProcessError:
+            self._check_parent()
+            raise
+
     def _watch(self, timeout_ns: int) -> int:
         """Waits for the end without taking the status. As Child.readable."""
-        with self._guard:
+        with _guard:
             if self._status is not None or self._child.pidfd < 0:
                 return 0
             self._watchers += 1
         try:
             return self._child.readable(timeout_ns)
         finally:
-            with self._guard:
+            with _guard:
                 self._watchers -= 1
                 if self._watchers == 0 and self._status is not None:
                     self._child.close_pidfd()
@@ -383,7 +260,7 @@ class Process:
         self._check_parent()
         if self._child.pidfd < 0:  # by pid, which is its own until the status is taken: see that it still is
             self.poll()
-        with self._guard:
+        with _guard:
             return self._status is None and self._child.send_signal(number)
 
     def kill(self) -> bool:
@@ -450,19 +327,14 @@ class Process:
 
     def __del__(self) -> None:
         child = getattr(self, "_child", None)
-        if child is None or child.pid == 0 or self._status is not None:
-            if child is not None:
-                child.close()
+        if child is None:
             return
-        if self._parent != os.getpid():
-            child.close()
-            return
-        if child.wait(0) <= 0:
+        if self._status is None and child.started() and self._parent == os.getpid() and child.wait(0) <= 0:
             warnings.warn(f"process {child.pid} {self.args!r} was not waited for", ResourceWarning, 2, self)
-            with _abandoned_lock:
+            with _guard:
                 _abandoned.append(child)
             return
         child.close()
 
 
-__all__ = ["DEVNULL", "PIPE", "PTY", "STDOUT", "Process", "prepare", "spawn"]
+__all__ = ["Process", "reap_abandoned"]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from fastos import _backend, _process
+from fastos import _backend, _spawn
 from fastos import _spawn_options as options
 from fastos._pty import PTY
 from fastos._run_job import Job
@@ -24,7 +24,7 @@ Input: TypeAlias = "str | bytes | bytearray | memoryview | options.HasFileno | N
 _RUN_OPTIONS = frozenset(
     ("input", "capture", "text", "encoding", "errors", "timeout", "output_limit", "kill_at_limit", "kill_tree")
 ) | {"stdin", "stdout", "stderr"}
-_SPAWN_OPTIONS = frozenset(_process.spawn.__kwdefaults__ or ()) - _RUN_OPTIONS
+_SPAWN_OPTIONS = frozenset(_spawn.spawn.__kwdefaults__ or ()) - _RUN_OPTIONS
 
 
 def check_names(names: Mapping[str, Any]) -> None:
@@ -133,7 +133,7 @@ class Plan:
         sys.audit("fastos.spawn", args, self.given.get("cwd"), self.given.get("env"))
         more = {name: value for name, value in self.given.items() if name in _SPAWN_OPTIONS}
         streams = {name: self.given.get(name) for name in ("stdin", "stdout", "stderr")}
-        return _process.prepare(args, **streams, **more)
+        return _spawn.prepare(args, **streams, **more)
 
     def job_for(self, args: options.Arguments, token: int) -> Job:
         """A job with a request of its own."""

@@ -30,14 +30,16 @@ STDOUT = -2
 DEVNULL = -3
 
 _EMBEDDED = "embedded null byte"
+# What os.fsencode does with a str, without the calls.
+_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
 
 def encode_arguments(args: Arguments) -> tuple[bytes, int]:
     """argv as one block of NUL-terminated strings, and their number."""
-    if isinstance(args, str | bytes | os.PathLike):
+    if type(args) is not list and isinstance(args, str | bytes | os.PathLike):
         raise TypeError(f"args must be a sequence of strings, such as [{args!r}]; fastos.spawn runs no shell")
     try:
-        block = os.fsencode("\0".join(args)) + b"\0"  # type: ignore[arg-type]  # not all str: see below
+        block = "\0".join(args).encode(_ENCODING, _ERRORS) + b"\0"  # type: ignore[arg-type]  # not all str: see below
         count = len(args)
     except TypeError:
         encoded = [os.fsencode(argument) for argument in args]

@@ -14,8 +14,8 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from fastos import _process
 from fastos import _scan as scans
+from fastos import _spawn
 from fastos import _spawn_options as options
 from fastos._completed import Completed, timeout_expired
 from fastos._exit_status import ExitStatus
@@ -152,7 +152,7 @@ class Process:
     alone).
     """
 
-    def __init__(self, process: _process.Process) -> None:
+    def __init__(self, process: _spawn.Process) -> None:
         self.process = process
 
     @property
@@ -247,7 +247,7 @@ class Process:
 async def spawn(args: options.Arguments, **spawn_options: Any) -> Process:
     """fastos.spawn, with the same options. The event loop is held for as long as one spawn takes."""
     await anyio.lowlevel.checkpoint()
-    return Process(_process.spawn(args, **spawn_options))
+    return Process(_spawn.spawn(args, **spawn_options))
 
 
 # -- scan -------------------------------------------------------------------------------------------------------------

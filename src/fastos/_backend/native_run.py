@@ -90,7 +90,7 @@ def spawn_failure(job: Job, step: int, error: int, index: int) -> SpawnError:
     request = job.request
     if job.block is not None:  # the request is shared: it speaks of another program
         shared, request = request, native_spawn.Request()
-        request.cdata = shared.cdata
+        request.structure = shared.cdata
         request.program = job.args[0]
         request.cwd, request.cgroup = shared.cwd, shared.cgroup
     return native_spawn.failure(request, _Failure(step, error, index))

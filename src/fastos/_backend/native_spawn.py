@@ -22,12 +22,7 @@ def _step_name(step: int) -> str:
 # The names of the steps, by number.
 STEPS: Final = [_step_name(step) for step in range(lib.FO_STEP_EXEC + 1)]
 
-_TEMPLATE: Any = ffi.new("struct fo_spawn_request *")
-lib.fo_spawn_request_init(_TEMPLATE)
-_TEMPLATE.flags = lib.FO_SPAWN_RESTORE_SIGNALS
-
 _STREAMS = {
-    None: lib.FO_STREAM_INHERIT,
     options.PIPE: lib.FO_STREAM_PIPE,
     options.STDOUT: lib.FO_STREAM_STDOUT,
     options.DEVNULL: lib.FO_STREAM_NULL,
@@ -38,18 +33,66 @@ _STREAM_NAMES = ("stdin", "stdout", "stderr")
 class Request:
     """A spawn made ready: it can be started many times, and from many threads.
 
-    `cdata` is the `struct fo_spawn_request *` for C; it is valid as long as this object lives. The environment is the
-    one of the moment of the preparation.
+    The strings are blocks of bytes as C takes them. A plain request says no more than they and `inherited` streams or
+    pipes do, and is started without a structure. The environment is the one of the moment of the preparation.
     """
 
-    __slots__ = ("cdata", "cgroup", "cwd", "keep", "new_session", "program")
+    __slots__ = (
+        "argument_count",
+        "arguments",
+        "candidate_count",
+        "candidates",
+        "cgroup",
+        "cwd",
+        "environment",
+        "environment_count",
+        "keep",
+        "new_session",
+        "plain",
+        "program",
+        "streams",
+        "structure",
+    )
 
-    cdata: Any
+    arguments: bytes
+    argument_count: int
+    environment: bytes
+    environment_count: int
+    candidates: Any  # bytes, or ffi.NULL where the first argument is the only one
+    candidate_count: int
+    streams: tuple[int, int, int]
+    plain: bool
+    structure: Any
     keep: list[object]
     program: Any
     cwd: Any
     cgroup: Any
     new_session: bool
+
+    @property
+    def cdata(self) -> Any:
+        """The `struct fo_spawn_request *` for C, made when it is first asked for; valid as long as this object is."""
+        if self.structure is None:
+            self.structure = self._make_structure()
+        return self.structure
+
+    def _make_structure(self) -> Any:
+        made: Any = ffi.new("struct fo_spawn_request *")
+        lib.fo_spawn_request_init(made)
+        made.flags = lib.FO_SPAWN_RESTORE_SIGNALS
+        # A bytes object does not move: its buffer is the C string for as long as `keep` holds it.
+        made.arguments, made.argument_count = self._hold(self.arguments), self.argument_count
+        made.environment, made.environment_count = self._hold(self.environment), self.environment_count
+        made.candidates, made.candidate_count = self._hold(self.candidates), self.candidate_count
+        made.streams = self.streams
+        return made
+
+    def _hold(self, block: Any) -> Any:
+        if block is _NULL:
+            return block
+        held = ffi.from_buffer(block)
+        self.keep.append(held)
+        return held
 
     def start(self) -> "Child":
         """Starts a process. Raises SpawnError."""
@@ -58,48 +101,63 @@ class Request:
         return child
 
 
+_NULL: Final = ffi.NULL
+_INHERITED: Final = (lib.FO_STREAM_INHERIT,) * 3
+
+
 def prepare(args: options.Arguments, env: Any, executable: Any, streams: tuple[Any, Any, Any], more: Any) -> Request:
     """The request for args. `more`: the further options that were given, by name, or None."""
     made = Request()
-    request: Any = ffi.new("struct fo_spawn_request *", _TEMPLATE[0])
-    made.cdata = request
-    arguments, request.argument_count = options.encode_arguments(args)
-    environment, request.environment_count = options.encode_environment(env)
-    made.program = args[0] if executable is None else executable
-    name = options.first_argument(arguments) if executable is None else os.fsencode(executable)
-    if b"\0" in name:
-        raise ValueError("executable: embedded null byte")
-    candidates, request.candidate_count = options.candidates(name, env)
-    # A bytes object does not move: its buffer is the C string for as long as `keep` holds it.
-    request.arguments = hold_arguments = ffi.from_buffer(arguments)
-    request.environment = hold_environment = ffi.from_buffer(environment)
-    request.candidates = hold_candidates = ffi.from_buffer(candidates)
-    made.keep = [hold_arguments, hold_environment, hold_candidates]
+    arguments, made.argument_count = options.encode_arguments(args)
+    made.arguments = arguments
+    made.environment, made.environment_count = options.encode_environment(env)
+    if executable is None:
+        program = made.program = args[0]
+        if type(program) is str and "/" in program:
+            made.candidates, made.candidate_count = _NULL, 0
+        else:
+            made.candidates, made.candidate_count = options.candidates(options.first_argument(arguments), env)
+    else:
+        made.program = executable
+        name = os.fsencode(executable)
+        if b"\0" in name:
+            raise ValueError("executable: embedded null byte")
+        made.candidates, made.candidate_count = options.candidates(name, env)
+    made.streams, made.structure, made.plain = _INHERITED, None, True
     made.cwd = made.cgroup = None
     made.new_session = False
+    made.keep = []
     if streams != (None, None, None):
         _set_streams(made, streams)
     if more is not None:
+        made.plain = False
         _set_options(made, more, streams)
     return made
 
 
 def _set_streams(made: Request, streams: tuple[Any, Any, Any]) -> None:
+    numbers = list(_INHERITED)
     for number, stream in enumerate(streams):
         if stream is None:
             continue
-        if isinstance(stream, PTY) or stream is PTY:
+        if type(stream) is int and stream in _STREAMS:
+            if stream == options.STDOUT and number != 2:
+                raise ValueError(f"{_STREAM_NAMES[number]}: STDOUT is for stderr")
+            numbers[number] = _STREAMS[stream]
+        elif isinstance(stream, PTY) or stream is PTY:
             terminal = stream if isinstance(stream, PTY) else PTY()
+            made.plain = False
             made.cdata.pty_rows, made.cdata.pty_columns = terminal.rows, terminal.columns
             made.cdata.flags |= lib.FO_SPAWN_NEW_SESSION
             made.new_session = True
-            made.cdata.streams[number] = lib.FO_STREAM_PTY
+            numbers[number] = lib.FO_STREAM_PTY
         elif isinstance(stream, int) and stream < 0:
-            if stream not in _STREAMS or (stream == options.STDOUT and number != 2):
-                raise ValueError(f"{_STREAM_NAMES[number]}: {stream!r} is neither a descriptor nor PIPE, DEVNULL, ...")
-            made.cdata.streams[number] = _STREAMS[stream]
+            raise ValueError(f"{_STREAM_NAMES[number]}: {stream!r} is neither a descriptor nor PIPE, DEVNULL, ...")
         else:
-            made.cdata.streams[number] = options.descriptor(stream, _STREAM_NAMES[number])
+            numbers[number] = options.descriptor(stream, _STREAM_NAMES[number])
+    made.streams = (numbers[0], numbers[1], numbers[2])
+    if made.structure is not None:
+        made.structure.streams = numbers
 
 
 def _array(made: Request, kind: str, values: Any) -> Any:
@@ -227,111 +285,131 @@ def failure(request: Request, result: Any) -> SpawnError:
 def _exec_hint(request: Any, error: int) -> str:
     if error == errno.ENOEXEC:
         return "neither a program nor a script that begins with #!; no shell is tried"
-    if error == errno.ENOENT and request.candidate_count == 1 and os.path.exists(ffi.string(request.candidates)):
-        return "the file is there, its interpreter or loader is not"
+    if error == errno.ENOENT and request.candidate_count <= 1:
+        only = request.arguments if request.candidates == _NULL else request.candidates
+        if os.path.exists(ffi.string(only)):
+            return "the file is there, its interpreter or loader is not"
     return ""
+
+
+_CHILD: Final = ffi.typeof("struct fo_spawn_child *")
 
 
 class Child:
     """A started process as C sees it. Its descriptors are the owner's to close."""
 
-    __slots__ = ("_status", "result")
+    __slots__ = ("_made", "_open", "_piped", "pid")
 
-    result: Any
-    _status: Any
+    pid: int  # 0 if there is none
 
     def __init__(self) -> None:
-        self.result = ffi.new("struct fo_spawn_result *")
-        self._status = ffi.new("struct fo_wait_result *")
+        self._made: Any = ffi.new(_CHILD)
+        self._open = self._piped = False
+        self.pid = 0
 
     def start(self, request: Request) -> None:
-        """Raises SpawnError. An exception that a signal handler raises just after leaves the child in `result`."""
-        cgroup = request.cgroup
-        if cgroup is None:
-            if lib.fo_spawn(request.cdata, self.result) < 0:
-                raise failure(request, self.result)
-            return
+        """Raises SpawnError. An exception that a signal handler raises just after leaves the child in the structure."""
+        made = self._made
+        self._piped = request.streams is not _INHERITED
+        self._open = True
+        if request.plain:
+            pid = lib.fo_spawn_plain(
+                request.arguments,
+                request.argument_count,
+                request.candidates,
+                request.candidate_count,
+                request.environment,
+                request.environment_count,
+                *request.streams,
+                made,
+            )
+        elif request.cgroup is None:
+            pid = lib.fo_spawn_into(request.cdata, made)
+        else:
+            pid = self._start_in_cgroup(request, request.cgroup)
+        if pid < 0:
+            self._open = False
+            raise failure(request, made.spawned)
+        self.pid = pid
+
+    def _start_in_cgroup(self, request: Request, cgroup: Any) -> int:
+        copy: Any = ffi.new("struct fo_spawn_request *", request.cdata[0])
         if isinstance(cgroup, int):
-            self._start_in_cgroup(request, cgroup)
-            return
+            copy.cgroup_fd = cgroup
+            return lib.fo_spawn_into(copy, self._made)
         try:
-            fd = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            copy.cgroup_fd = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise spawn_error("cgroup", error.errno or errno.EIO, cgroup) from None
         try:
-            self._start_in_cgroup(request, fd)
+            return lib.fo_spawn_into(copy, self._made)
         finally:
-            os.close(fd)
+            os.close(copy.cgroup_fd)
 
-    def _start_in_cgroup(self, request: Request, fd: int) -> None:
-        copy: Any = ffi.new("struct fo_spawn_request *", request.cdata[0])
-        copy.cgroup_fd = fd
-        if lib.fo_spawn(copy, self.result) < 0:
-            raise failure(request, self.result)
-
-    @property
-    def pid(self) -> int:
-        """0 if there is none."""
-        pid: int = self.result.pid
-        return pid
+    def started(self) -> int:
+        """The pid, also after an exception that came before `pid` was set; 0 if there is no child."""
+        if self.pid == 0:
+            self.pid = self._made.spawned.pid
+        return self.pid
 
     @property
     def pidfd(self) -> int:
         """-1 if there is none, or it was closed."""
-        pidfd: int = self.result.pidfd
+        pidfd: int = self._made.spawned.pidfd
         return pidfd
 
     def take_pipe(self, stream: int) -> int:
         """The parent's end of a stream's pipe, from now on the caller's; -1 if there is none."""
-        fd: int = self.result.pipes[stream]
-        self.result.pipes[stream] = -1
+        pipes = self._made.spawned.pipes
+        fd: int = pipes[stream]
+        pipes[stream] = -1
         return fd
 
     def take_pty(self) -> int:
-        fd: int = self.result.pty
-        self.result.pty = -1
+        spawned = self._made.spawned
+        fd: int = spawned.pty
+        spawned.pty = -1
         return fd
 
     def wait(self, timeout_ns: int) -> int:
         """1: status() holds; 0: the time ran out; -EINTR: a signal came. Negative timeout: for ever."""
-        result = self.result
-        ended: int = lib.fo_wait_process(result.pid, result.pidfd, timeout_ns, self._status)
+        ended: int = lib.fo_spawn_wait(self._made, timeout_ns)
         return ended if ended >= 0 or ended == -errno.EINTR else check(ended)
 
     def readable(self, timeout_ns: int) -> int:
         """As wait, but takes no status; for children with a pidfd."""
-        ended: int = lib.fo_wait_readable(self.result.pidfd, timeout_ns)
+        ended: int = lib.fo_wait_readable(self.pidfd, timeout_ns)
         return ended if ended >= 0 or ended == -errno.EINTR else check(ended)
 
     def status(self) -> ExitStatus:
-        return exit_status(self._status)
+        """As wait found it. It keeps this object, for the resource usage."""
+        ended = self._made.waited
+        if ended.state != ENDED:
+            return ExitStatus(lost=True)
+        if ended.signal:
+            return ExitStatus(None, ended.signal, bool(ended.core_dumped), False, self._usage)
+        return ExitStatus(ended.code, None, False, False, self._usage)
+
+    def _usage(self) -> tuple[float, ...]:
+        return usage(self._made.waited.usage)
 
     def send_signal(self, number: int) -> bool:
         """False if the process has ended."""
-        sent: int = lib.fo_wait_signal(self.result.pid, self.result.pidfd, number)
+        sent: int = lib.fo_wait_signal(self.pid, self.pidfd, number)
         if sent == -errno.ESRCH:
             return False
         check(sent)
         return True
 
     def close_pidfd(self) -> None:
-        result = self.result
-        if result.pidfd >= 0:
-            fd, result.pidfd = result.pidfd, -1
-            os.close(fd)
+        lib.fo_spawn_close_pidfd(self._made)
+        self._open = self._piped
 
     def close(self) -> None:
         """Closes what nobody took."""
-        lib.fo_spawn_release(self.result)
-
-
-def exit_status(result: Any) -> ExitStatus:
-    """The ExitStatus of a `struct fo_wait_result *` that is no longer FO_WAIT_RUNNING; it keeps the structure."""
-    if result.state != ENDED:
-        return ExitStatus(lost=True)
-    if result.signal:
-        return ExitStatus(None, result.signal, bool(result.core_dumped), False, lambda: usage(result.usage))
-    return ExitStatus(result.code, None, False, False, lambda: usage(result.usage))
+        if self._open and self.started():  # before the start the structure is all zero, and 0 is a descriptor
+            lib.fo_spawn_release(ffi.addressof(self._made.spawned))
+            self._open = False
 
 
 def usage(used: Any) -> tuple[float, ...]:

@@ -139,9 +139,10 @@ class _Popen(subprocess.Popen[bytes]):
 class Child:
     """A started process as subprocess holds it."""
 
-    __slots__ = ("_popen", "_status")
+    __slots__ = ("_parent", "_popen", "_status")
 
     def __init__(self) -> None:
+        self._parent = os.getpid()
         self._popen: subprocess.Popen[bytes] | None = None
         self._status: ExitStatus | None = None
 
@@ -161,6 +162,9 @@ class Child:
     def pidfd(self) -> int:
         return -1
 
+    def started(self) -> int:
+        return self.pid
+
     def take_pipe(self, stream: int) -> "IO[bytes] | None":
         popen = self._popen
         return None if popen is None else (popen.stdin, popen.stdout, popen.stderr)[stream]
@@ -171,6 +175,8 @@ class Child:
     def wait(self, timeout_ns: int) -> int:
         """1: status() holds; 0: the time ran out. Negative timeout: for ever."""
         if self._status is None:
+            if self._parent != os.getpid():
+                raise ChildProcessError(errno.ECHILD, "a forked copy of the parent cannot wait for it")
             self._status = _wait(self._popen, timeout_ns)  # type: ignore[arg-type]
         return int(self._status is not None)
 
