@@ -57,7 +57,7 @@ class Completed(subprocess.CompletedProcess[Any]):
     core_dumped: bool = False
     survivors: int = 0
     error: Exception | None = None
-    _usage: tuple[int, ...] | None = None
+    _usage: bytes | None = None
 
     @property
     def success(self) -> bool:

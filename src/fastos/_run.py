@@ -8,25 +8,15 @@ from fastos import _backend
 from fastos import _spawn_options as options
 from fastos._completed import Completed, completed_from, timeout_expired
 from fastos._run_job import Job
-from fastos._run_plan import PIPE, AnyCommand, Input, Plan, args_and_options
+from fastos._run_plan import OWN_OPTIONS, PIPE, AnyCommand, Input, Plan, args_and_options, common_job
 
 if TYPE_CHECKING:
     from fastos._backend import native_run as backend
 else:
     backend = _backend.topic("run")
 
-# After an interrupt from the terminal the child has it as well: how long it may take to end by itself, as subprocess.
-_INTERRUPT_GRACE = 0.25
-
-
-def drive(group: "backend.Group") -> None:
-    """Until all have ended; a signal handler's exception kills them on the way out."""
-    try:
-        while not group.drive():
-            pass
-    except KeyboardInterrupt:
-        group.linger(_INTERRUPT_GRACE)
-        raise
+# Options of a spawn with which a run is still a plain one.
+_COMMON = frozenset(("stdin", "stdout", "stderr", "env", "executable"))
 
 
 def run(
@@ -72,25 +62,18 @@ def run(
     An exception from a signal handler (KeyboardInterrupt) kills the process and its descendants; after Ctrl-C it has
     a quarter of a second to end by itself.
     """
-    given = dict(spawn_options, text=text, capture=capture)
-    for name, value in (
-        ("input", input),
-        ("encoding", encoding),
-        ("errors", errors),
-        ("timeout", timeout),
-        ("output_limit", output_limit),
-    ):
-        if value is not None:
-            given[name] = value
-    given["kill_at_limit"], given["kill_tree"] = kill_at_limit, kill_tree
-    job = Plan(given, capture).job_for(args, 0)
-    group = backend.Group(1)
-    try:
-        group.start(job)
-        drive(group)
-        (outcome,) = group.outcomes()
-    finally:
-        group.close()
+    own = (capture, text, encoding, errors, timeout, output_limit, kill_at_limit, kill_tree)
+    if _COMMON.issuperset(spawn_options) and (input is None or type(input) in (bytes, str)):
+        job = common_job(args, input, spawn_options, own)
+    else:
+        given = dict(spawn_options)
+        for name, value in zip(OWN_OPTIONS, own, strict=True):
+            if value is not None:
+                given[name] = value
+        if input is not None:
+            given["input"] = input
+        job = Plan(given, False).job_for(args, 0)
+    outcome = backend.run_alone(job)
     completed = completed_from(job, args, outcome)
     if completed.error is not None:
         raise completed.error
@@ -140,7 +123,7 @@ def pipeline(
     jobs: list[Job] = []
     try:
         _start_stages(group, jobs, stages, common, input, capture)
-        drive(group)
+        backend.drive(group)
         outcomes = group.outcomes()
     finally:
         group.close()

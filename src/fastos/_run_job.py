@@ -9,6 +9,9 @@ LOST = 4
 CORE = 8
 CANCELLED = 16
 
+# After an interrupt from the terminal the child has it as well: how long it may take to end by itself, as subprocess.
+INTERRUPT_GRACE_NS = 250_000_000
+
 
 class Job:
     """A command ready to be started.
@@ -60,6 +63,6 @@ class Outcome(NamedTuple):
     failure: tuple[int, int, int] | tuple[Any, ...]  # (errno, step, index); errno 0: there was a process
     flags: int
     survivors: int
-    usage: tuple[int, ...] | None
+    usage: bytes | None  # as the backend keeps it
     output: bytes
     errors: bytes

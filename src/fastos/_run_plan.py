@@ -4,6 +4,7 @@ import locale
 import os
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastos import _backend, _spawn
@@ -13,17 +14,19 @@ from fastos._run_job import Job
 
 if TYPE_CHECKING:
     from fastos._backend import native_run as backend
+    from fastos._backend import native_spawn as spawning
 else:
     backend = _backend.topic("run")
+    spawning = _backend.topic("spawn")
 
 PIPE = options.PIPE
 DEVNULL = options.DEVNULL
 
 Input: TypeAlias = "str | bytes | bytearray | memoryview | options.HasFileno | None"
 
-_RUN_OPTIONS = frozenset(
-    ("input", "capture", "text", "encoding", "errors", "timeout", "output_limit", "kill_at_limit", "kill_tree")
-) | {"stdin", "stdout", "stderr"}
+# The options of a run beside those of a spawn and the input; the first of them comes first in `common_job`.
+OWN_OPTIONS = ("capture", "text", "encoding", "errors", "timeout", "output_limit", "kill_at_limit", "kill_tree")
+_RUN_OPTIONS = frozenset(OWN_OPTIONS) | {"input", "stdin", "stdout", "stderr"}
 _SPAWN_OPTIONS = frozenset(_spawn.spawn.__kwdefaults__ or ()) - _RUN_OPTIONS
 
 
@@ -117,12 +120,12 @@ class Plan:
         job.output_limit = -1 if limit is None else limit
         job.kill_at_limit = bool(given.get("kill_at_limit", False))
         job.kill_tree = bool(given.get("kill_tree", True))
-        job.input = self._input(given.get("input"))
+        job.input = self.encode_input(given.get("input"))
         job.block = job.keep = job.candidates = job.executable = None
         job.plan = self
         return job
 
-    def _input(self, value: Input) -> Any:
+    def encode_input(self, value: Input) -> Any:
         if value is None or hasattr(value, "fileno"):
             return None
         if isinstance(value, str):
@@ -161,3 +164,39 @@ class Plan:
     def text_of(self, output: bytes) -> str:
         text = output.decode(self.encoding or locale.getpreferredencoding(False), self.errors)
         return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _kind(stream: Any) -> Any:
+    """What a plan wants to know of a stream: any file or descriptor is as good as 0."""
+    if stream is None or type(stream) is int:
+        return stream
+    return PTY if isinstance(stream, PTY) or stream is PTY else 0
+
+
+@lru_cache(maxsize=64)
+def _common_plan(fed: bool, stdin: Any, stdout: Any, stderr: Any, own: tuple[Any, ...]) -> Plan:
+    """The plan of runs that differ in their arguments, input and environment alone."""
+    given = dict(zip(OWN_OPTIONS, own, strict=True), stdin=stdin, stdout=stdout, stderr=stderr)
+    if fed:
+        given["input"] = b""
+    return Plan({name: value for name, value in given.items() if value is not None}, False)
+
+
+def common_job(args: options.Arguments, input: "str | bytes | None", given: Mapping[str, Any], own: Any) -> Job:
+    """The job of a run with no further options than streams, environment and executable; `own` are OWN_OPTIONS."""
+    get = given.get
+    stdin, stdout, stderr, env = get("stdin"), get("stdout"), get("stderr"), get("env")
+    plan = _common_plan(input is not None, _kind(stdin), _kind(stdout), _kind(stderr), own)
+    if input is not None:
+        stdin = PIPE
+    if own[0]:
+        stdout = stderr = PIPE
+    sys.audit("fastos.spawn", args, None, env)
+    job, model = Job(), plan.job
+    job.plan, job.args, job.token = plan, args, 0
+    job.request = spawning.prepare(args, env, get("executable"), (stdin, stdout, stderr), None)
+    job.timeout_ns, job.output_limit = model.timeout_ns, model.output_limit
+    job.kill_at_limit, job.kill_tree = model.kill_at_limit, model.kill_tree
+    job.input = None if input is None else plan.encode_input(input)
+    job.block = job.keep = job.candidates = job.executable = None
+    return job

@@ -4,7 +4,7 @@ import subprocess as standard
 import sys
 from typing import TYPE_CHECKING, Any
 
-from fastos import _backend, _run
+from fastos import _backend
 from fastos._run_job import Job
 from fastos._subprocess_popen import argument_list, standard_error
 
@@ -51,7 +51,7 @@ def complete(args: Any, input: Any, capture_output: bool, check: bool, options: 
     job = _job(spawning.prepare(arguments, env, None, (stdin, stdout, stderr), None))
     job.args = arguments
     job.input = input.encode(*codec) if codec and input is not None else input or b""
-    outcome = _outcome(job)
+    outcome = backend.run_alone(job)
     error, step, index = outcome.failure
     if error:
         raise standard_error(backend.spawn_failure(job, step, error, index), arguments[0], None)
@@ -69,16 +69,6 @@ def _job(request: Any) -> Job:
     job.kill_at_limit, job.kill_tree = False, False
     job.block = job.keep = job.candidates = job.executable = job.plan = None
     return job
-
-
-def _outcome(job: Job) -> Any:
-    group = backend.Group(1)
-    try:
-        group.start(job)
-        _run.drive(group)
-        return group.outcomes()[0]
-    finally:
-        group.close()
 
 
 def _text(data: bytes, codec: tuple[str, str] | None) -> Any:

@@ -10,13 +10,14 @@ from fastos import _spawn_options as options
 from fastos._backend import native_spawn
 from fastos._backend.native import ffi, lib
 from fastos._errors import SpawnError, check
-from fastos._run_job import TRUNCATED, Job, Outcome
+from fastos._run_job import INTERRUPT_GRACE_NS, TRUNCATED, Job, Outcome
 
 # The flags of C are those of fastos._run_job.
 assert lib.FO_RUN_TRUNCATED == TRUNCATED
 
 # struct fo_run_result as struct reads it: a whole batch of results in one step.
-_RESULT: Final = struct.Struct("Qq8i16qQQQQ")
+_RESULT: Final = struct.Struct("Qq8i128s4Q")
+_USAGE: Final = struct.Struct("16q")
 assert _RESULT.size == ffi.sizeof("struct fo_run_result")
 _BATCH: Final = 64
 
@@ -100,15 +101,122 @@ def _outcomes(results: Any, count: int) -> list[Outcome]:
     found = []
     rows = _RESULT.iter_unpack(ffi.buffer(results, count * _RESULT.size))
     for number, row in enumerate(rows):
-        output = ffi.buffer(results[number].output, row[26])[:] if row[26] else b""
-        errors = ffi.buffer(results[number].errors, row[27])[:] if row[27] else b""
-        found.append(Outcome(row[0], row[1], row[2], row[3], row[4:7], row[7], row[8], row[10:26], output, errors))
+        found.append(_outcome(row, results[number]))
     return found
 
 
-def usage(raw: tuple[int, ...]) -> tuple[float, ...]:
+def _outcome(row: tuple[Any, ...], result: Any) -> Outcome:
+    output = ffi.unpack(result.output, row[11]) if row[11] else b""
+    errors = ffi.unpack(result.errors, row[12]) if row[12] else b""
+    return Outcome(row[0], row[1], row[2], row[3], row[4:7], row[7], row[8], row[10], output, errors)
+
+
+def usage(kept: bytes) -> tuple[float, ...]:
     """The usage of an outcome in the order of resource.struct_rusage."""
+    raw = _USAGE.unpack(kept)
     return (raw[0] / 1e6, raw[1] / 1e6, *raw[2:])
+
+
+class _Single:
+    """A group for one process, which can be used again and again."""
+
+    __slots__ = ("_fields", "group", "pid", "result")
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.result: Any = None
+        self._fields: Any = None
+        made = ffi.new("fo_run_group **")
+        check(lib.fo_run_group_new(1, made))
+        self.group: Any = made[0]
+
+    def outcome(self) -> Outcome:
+        if self.result is None:
+            self.result = lib.fo_run_group_result(self.group, 0)
+            self._fields = ffi.buffer(self.result, _RESULT.size)
+        return _outcome(_RESULT.unpack_from(self._fields), self.result)
+
+    def close(self) -> None:
+        """Kills and reaps what is left, unless this is a forked copy."""
+        group, self.group = self.group, None
+        if group is not None and os.getpid() == self.pid:
+            lib.fo_run_group_free(group)
+
+    def __del__(self) -> None:
+        if getattr(self, "group", None) is not None:
+            self.close()
+
+
+_MOST_IDLE: Final = 8
+_idle: list[_Single] = []
+os.register_at_fork(after_in_child=_idle.clear)
+
+
+def run_alone(job: Job) -> Outcome:
+    """Runs one process to its end. An exception from a signal handler kills it; after KeyboardInterrupt, which it
+    may have had as well, it has a moment to end by itself."""
+    request = job.request
+    if not request.plain:
+        return _run_in_group(job)
+    try:
+        single = _idle.pop()
+    except IndexError:
+        single = _Single()
+    group, input = single.group, job.input
+    if input is None:
+        data, length = ffi.NULL, 0
+    else:
+        data = ffi.from_buffer(input)
+        length = len(data)
+    try:
+        ended = lib.fo_run_group_at_once(
+            group,
+            request.arguments,
+            request.argument_count,
+            request.candidates,
+            request.candidate_count,
+            request.environment,
+            request.environment_count,
+            *request.streams,
+            data,
+            length,
+            job.timeout_ns,
+            job.output_limit,
+            job.kill_at_limit * lib.FO_RUN_ONCE_KILL_AT_LIMIT | (not job.kill_tree) * lib.FO_RUN_ONCE_KILL_CHILD_ONLY,
+        )
+        while ended != 1:
+            if ended != -errno.EINTR:
+                check(ended)
+            ended = lib.fo_run_group_drive(group)  # the signal's handler has run
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            lib.fo_run_group_linger(group, INTERRUPT_GRACE_NS)
+        single.close()
+        raise
+    outcome = single.outcome()
+    if len(_idle) < _MOST_IDLE:
+        _idle.append(single)
+    return outcome
+
+
+def _run_in_group(job: Job) -> Outcome:
+    group = Group(1)
+    try:
+        group.start(job)
+        drive(group)
+        return group.outcomes()[0]
+    finally:
+        group.close()
+
+
+def drive(group: "Group") -> None:
+    """Until all have ended; a signal handler's exception kills them on the way out."""
+    try:
+        while not group.drive():
+            pass
+    except KeyboardInterrupt:
+        group.linger(INTERRUPT_GRACE_NS)
+        raise
 
 
 class Group:
@@ -143,8 +251,8 @@ class Group:
         """True when all have ended; False after a signal, whose handler runs before the next call."""
         return lib.fo_run_group_drive(self._group) == 1
 
-    def linger(self, seconds: float) -> None:
-        lib.fo_run_group_linger(self._group, int(seconds * 1e9))
+    def linger(self, nanoseconds: int) -> None:
+        lib.fo_run_group_linger(self._group, nanoseconds)
 
     def kill(self) -> None:
         lib.fo_run_group_kill(self._group)

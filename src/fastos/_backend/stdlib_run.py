@@ -17,7 +17,7 @@ from typing import Any, Final
 from fastos import _spawn_options as options
 from fastos._backend import stdlib_spawn
 from fastos._errors import SpawnError, spawn_error
-from fastos._run_job import CANCELLED, TIMED_OUT, TRUNCATED, Job, Outcome
+from fastos._run_job import CANCELLED, INTERRUPT_GRACE_NS, TIMED_OUT, TRUNCATED, Job, Outcome
 
 _CHUNK: Final = 65536
 
@@ -28,7 +28,7 @@ def encode(job: Job, env: Any) -> None:
     job.block = b""
 
 
-def usage(raw: tuple[int, ...]) -> tuple[float, ...]:
+def usage(kept: bytes) -> tuple[float, ...]:
     raise NotImplementedError("rusage: the standard-library backend has none; it needs the compiled core")
 
 
@@ -218,6 +218,27 @@ class _Run:
         return Outcome(self.job.token, duration, pid, code, self.failure, self.flags, self.survivors, None, out, err)
 
 
+def run_alone(job: Job) -> Outcome:
+    """Runs one process to its end. An exception from a signal handler kills it; after KeyboardInterrupt, which it
+    may have had as well, it has a moment to end by itself."""
+    group = Group(1)
+    try:
+        group.start(job)
+        drive(group)
+        return group.outcomes()[0]
+    finally:
+        group.close()
+
+
+def drive(group: "Group") -> None:
+    """Until all have ended; a signal handler's exception kills them on the way out."""
+    try:
+        group.drive()
+    except KeyboardInterrupt:
+        group.linger(INTERRUPT_GRACE_NS)
+        raise
+
+
 class Group:
     """Processes driven together, a thread each where there are several."""
 
@@ -246,8 +267,8 @@ class Group:
                 thread.join()
         return True
 
-    def linger(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
+    def linger(self, nanoseconds: int) -> None:
+        until = time.monotonic() + nanoseconds / 1e9
         for run in self._runs:
             if run.process is not None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
