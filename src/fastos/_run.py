@@ -63,7 +63,7 @@ def run(
     a quarter of a second to end by itself.
     """
     own = (capture, text, encoding, errors, timeout, output_limit, kill_at_limit, kill_tree)
-    if _COMMON.issuperset(spawn_options) and (input is None or type(input) in (bytes, str)):
+    if _COMMON.issuperset(spawn_options) and (input is None or isinstance(input, bytes | str)):
         job = common_job(args, input, spawn_options, own)
     else:
         given = dict(spawn_options)

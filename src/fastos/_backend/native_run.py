@@ -106,8 +106,8 @@ def _outcomes(results: Any, count: int) -> list[Outcome]:
 
 
 def _outcome(row: tuple[Any, ...], result: Any) -> Outcome:
-    output = ffi.unpack(result.output, row[11]) if row[11] else b""
-    errors = ffi.unpack(result.errors, row[12]) if row[12] else b""
+    output: Any = ffi.unpack(result.output, row[11]) if row[11] else b""
+    errors: Any = ffi.unpack(result.errors, row[12]) if row[12] else b""
     return Outcome(row[0], row[1], row[2], row[3], row[4:7], row[7], row[8], row[10], output, errors)
 
 
@@ -155,7 +155,7 @@ os.register_at_fork(after_in_child=_idle.clear)
 def run_alone(job: Job) -> Outcome:
     """Runs one process to its end. An exception from a signal handler kills it; after KeyboardInterrupt, which it
     may have had as well, it has a moment to end by itself."""
-    request = job.request
+    request: native_spawn.Request = job.request
     if not request.plain:
         return _run_in_group(job)
     try:
