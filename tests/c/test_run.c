@@ -37,6 +37,21 @@ static fo_run_group *start_one(const struct fo_run_command *command) {
     return group;
 }
 
+TEST(a_group_runs_one_after_the_other_at_once) {
+    fo_run_group *group;
+    CHECK_EQ(fo_run_group_new(1, &group), 0);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(fo_run_group_at_once(group, "sh\0-c\0cat; exit 5", 3, "/bin/sh", 1, NULL, 0, FO_STREAM_PIPE,
+                                      FO_STREAM_PIPE, FO_STREAM_INHERIT, "hello", 5, -1, -1, 0), 1);
+        const struct fo_run_result *result = fo_run_group_result(group, 0);
+        CHECK_EQ(result->code, 5);
+        CHECK_EQ(result->output_length, 5);
+    }
+    CHECK_EQ(fo_run_group_at_once(group, "/nonexistent", 1, NULL, 0, NULL, 0, -1, -1, -1, NULL, 0, -1, -1, 0), 1);
+    CHECK_EQ(fo_run_group_result(group, 0)->error, ENOENT);
+    fo_run_group_free(group);
+}
+
 TEST(output_and_status) {
     struct fo_run_command command = shell("echo hello; exit 3", NULL);
     fo_run_group *group = start_one(&command);
@@ -220,4 +235,5 @@ MAIN(RUN(output_and_status), RUN(input_is_fed), RUN(missing_program_is_a_result)
      RUN(deadline_ends_a_child_whose_grandchild_holds_the_pipe), RUN(limit_kills_endless_output),
      RUN(free_kills_what_runs), RUN(many), RUN(many_with_input_and_deadline), RUN(many_past_their_deadline),
      RUN(many_on_the_portable_engine), RUN(few_descriptors_mean_fewer_at_once), RUN(close_kills_and_reaps),
-     RUN(stop_cancels_what_is_queued), RUN(timers_come_in_order))
+     RUN(stop_cancels_what_is_queued), RUN(timers_come_in_order),
+     RUN(a_group_runs_one_after_the_other_at_once))

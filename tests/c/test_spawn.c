@@ -1,9 +1,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "api.h"
 #include "check.h"
@@ -185,6 +189,60 @@ TEST(posix_swap) {
     swap_works();
 }
 
+static void forbid_clone3(void) {
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+    CHECK_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    CHECK_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+static void ignore_it(int signal) {
+    (void)signal;
+}
+
+/* No handler is left, and of what is ignored only SIGUSR2, which the parent ignores. */
+static void dispositions_are_right(void) {
+    struct fo_spawn_child child = {.parent = 0};
+    char text[4096] = "";
+    CHECK(fo_spawn_plain("cat\0/proc/self/status", 2, "/bin/cat", 1, NULL, 0, -1, FO_STREAM_PIPE, -1, &child) > 0);
+    CHECK_EQ(fo_spawn_wait(&child, -1), 1);
+    CHECK(read(child.spawned.pipes[1], text, sizeof(text) - 1) > 0);
+    fo_spawn_release(&child.spawned);
+    CHECK(strstr(text, "SigIgn:\t0000000000000800\n") != NULL);
+    CHECK(strstr(text, "SigCgt:\t0000000000000000\n") != NULL);
+}
+
+TEST(handlers_are_cleared_also_where_clone3_becomes_forbidden) {
+    signal(SIGUSR1, ignore_it);
+    signal(SIGUSR2, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    dispositions_are_right();
+    forbid_clone3();
+    dispositions_are_right();
+    dispositions_are_right();
+}
+
+TEST(a_child_in_one_piece) {
+    struct fo_spawn_child child = {.parent = 0};
+    int before = open_descriptors();
+    int pid = fo_spawn_plain("sh\0-c\0exit 3", 3, "/bin/sh", 1, NULL, 0, -1, FO_STREAM_NULL, FO_STREAM_STDOUT, &child);
+    CHECK_EQ(pid, child.spawned.pid);
+    CHECK_EQ(fo_spawn_wait(&child, -1), 1);
+    CHECK_EQ(child.waited.code, 3);
+    fo_spawn_close_pidfd(&child);
+    fo_spawn_close_pidfd(&child);
+    nothing_left(before);
+    struct fo_spawn_child none = {.parent = 0};
+    CHECK_EQ(fo_spawn_plain("/nonexistent", 1, NULL, 0, NULL, 0, -1, -1, -1, &none), -ENOENT);
+    CHECK_EQ(none.spawned.step, FO_STEP_EXEC);
+    nothing_left(before);
+}
+
 static void *spawn_many(void *argument) {
     (void)argument;
     struct fo_spawn_request request;
@@ -274,4 +332,5 @@ TEST(dumpable_flag_and_mask_stay) {
 
 MAIN(RUN(native_exit_code), RUN(posix_exit_code), RUN(native_pipes), RUN(posix_pipes), RUN(native_failures),
      RUN(posix_failures), RUN(native_swap), RUN(posix_swap), RUN(native_threads), RUN(posix_threads),
-     RUN(child_outlives_the_thread_that_spawned_it), RUN(dumpable_flag_and_mask_stay))
+     RUN(child_outlives_the_thread_that_spawned_it), RUN(dumpable_flag_and_mask_stay),
+     RUN(handlers_are_cleared_also_where_clone3_becomes_forbidden), RUN(a_child_in_one_piece))

@@ -147,7 +147,9 @@ class _Single:
             self.close()
 
 
+# How many groups wait to be used again, and how many bytes of output they keep until then.
 _MOST_IDLE: Final = 8
+_MOST_KEPT: Final = 1 << 16
 _idle: list[_Single] = []
 os.register_at_fork(after_in_child=_idle.clear)
 
@@ -194,6 +196,8 @@ def run_alone(job: Job) -> Outcome:
         single.close()
         raise
     outcome = single.outcome()
+    if len(outcome.output) + len(outcome.errors) > _MOST_KEPT:
+        lib.fo_run_release(single.result, 1)
     if len(_idle) < _MOST_IDLE:
         _idle.append(single)
     return outcome
