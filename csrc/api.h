@@ -74,8 +74,9 @@
  *   walk_pool.c     the process's read-ahead threads
  *   walk_read.c     one directory: its names, its links, its stamp
  *   stat_many.c     metadata of many paths, in columns
- *   usage.c         disk usage: the threads that read the tree (usage.h)
- *   usage_read.c      one directory
+ *   usage.c         disk usage: a scan whose batches are added up (usage.h)
+ *   usage_fold.c      what a batch adds
+ *   usage_tree.c      the directories, by path
  *   usage_links.c     files with several names; the largest files
  *   usage_report.c    sums, and what is asked about them
  *   walk_clock.c    whose clock stamps a file system, and so whether its times can be trusted

@@ -1,21 +1,22 @@
-/* What the files of disk usage share: usage.c (threads), usage_read.c (one directory), usage_links.c, usage_report.c. */
+/* What the files of disk usage share: usage.c (its life), usage_fold.c (batches), usage_tree.c (directories),
+ * usage_links.c, usage_report.c. One thread at a time uses it: the scan's workers know nothing of it. */
 #ifndef FASTOS_USAGE_H
 #define FASTOS_USAGE_H
 
-#include <pthread.h>
-#include <stdatomic.h>
-
-#include "api.h"
+#include "scan.h"
 
 /* One directory. */
 struct fo_usage_node {
     struct fo_usage_node *parent;
-    struct fo_usage_node *pending; /* the next one that is to be read */
     int64_t index;
-    uint64_t dev, ino;
+    uint64_t hash; /* of its path below the root */
+    uint64_t dev, ino; /* ino 0 as long as only what it holds was seen */
     int64_t own_allocated, own_apparent, own_files;
     int64_t allocated, apparent, files, directories; /* with all below, known at the end */
     int32_t depth, error;
+    bool again; /* the same directory stands elsewhere as well: a bind mount */
+    bool loop;  /* and it is one of those that this one lies in: it counts for nothing */
+    uint32_t name_length;
     char name[];
 };
 
@@ -41,64 +42,84 @@ struct fo_usage_link {
 };
 
 struct fo_usage_links {
-    pthread_mutex_t lock;
     struct fo_usage_link *slot;
     size_t size, used;
 };
 
 struct fo_usage_failure {
-    const struct fo_usage_node *node;
-    char *name; /* NULL: the directory itself */
+    char *path; /* below the root */
     int32_t error;
 };
 
 struct fo_usage_tree {
-    int root_fd, flags, threads, largest, finished, out_of_memory;
+    struct fo_scan *scan; /* NULL once it has ended, or if the root is no directory that can be read */
+    const struct fo_usage_tree *earlier; /* what was measured before: its links do not count again */
+    int flags, finished, out_of_memory;
+    size_t root_length;
     uint64_t root_dev;
-    pthread_t thread[64];
-    pthread_mutex_t lock; /* for what follows */
-    pthread_cond_t work, done;
-    struct fo_usage_node *pending, **node;
+    struct fo_usage_node **node;
     size_t nodes, node_capacity;
-    int active, running;
+    struct fo_usage_node **slot; /* by path, open addressing */
+    size_t slots;
+    struct fo_visited seen; /* directories by (dev, ino) */
     struct fo_usage_failure *failure;
     size_t failures, failure_capacity;
     struct fo_usage_heap heap;
-    /* and what has its own */
     struct fo_usage_links links;
-    atomic_int cancelled;
-    atomic_llong files, allocated, apparent, directories, errors;
+    struct fo_usage_progress progress;
     /* at the end */
     int64_t *first_child, *children;
-    char *path;
+    char *path; /* scratch: a path, or a name with its NUL */
     size_t path_capacity;
 };
 
-/* What one thread has: buffers, and what it found in the directory it is at. */
-struct fo_usage_worker {
-    struct fo_usage_tree *usage;
-    void *buffer;
-    char *path;
-    size_t path_capacity;
-    struct fo_usage_node *found; /* directories in it */
-    struct fo_usage_heap heap;
-};
+/* -- usage_tree.c ---------------------------------------------------------------------------------------------- */
 
-/* Reads one directory: adds up its files, and chains the directories in it to worker->found. */
-void fo_usage_read(struct fo_usage_worker *worker, struct fo_usage_node *node);
+/* Makes the root. Returns it, or NULL when out of memory. */
+struct fo_usage_node *fo_usage_root(struct fo_usage_tree *usage);
 
-/* Makes a directory's node from its metadata. Returns it, or NULL. */
-struct fo_usage_node *fo_usage_node_new(struct fo_usage_node *parent, const char *name, const struct fo_stat *status);
+/* Finds a directory in another, or makes it. Returns it, or NULL when out of memory. */
+struct fo_usage_node *fo_usage_child(struct fo_usage_tree *usage, struct fo_usage_node *parent, const char *name,
+                                     size_t length);
 
-/* Notes what could not be read; name is NULL for the directory itself. */
-void fo_usage_fail(struct fo_usage_tree *usage, struct fo_usage_node *node, const char *name, int error);
+/* Finds a directory by its path below the root, or makes it and those above it. Returns it, or NULL. */
+struct fo_usage_node *fo_usage_at(struct fo_usage_tree *usage, const char *path, size_t length);
+
+/* Finds a directory by its path below the root. Returns it, or NULL. */
+struct fo_usage_node *fo_usage_find(const struct fo_usage_tree *usage, const char *path, size_t length);
+
+/* Compares where two directories stand, component by component. */
+int fo_usage_node_compare(const struct fo_usage_node *left, const struct fo_usage_node *right);
+
+/* Writes the path of a directory below the root, and of a name in it if not NULL, to usage->path.
+ * Returns its length or -ENOMEM. */
+int64_t fo_usage_path(struct fo_usage_tree *usage, const struct fo_usage_node *node, const char *name);
+
+/* Makes room in usage->path. Returns 0 or -ENOMEM. */
+int fo_usage_reserve_path(struct fo_usage_tree *usage, size_t size);
+
+/* -- usage_fold.c ---------------------------------------------------------------------------------------------- */
+
+/* Adds what is in a batch. Returns 0 or -ENOMEM. */
+int fo_usage_fold(struct fo_usage_tree *usage, const struct fo_batch *batch);
+
+/* Notes what could not be read, by its path below the root. Returns 0 or -ENOMEM. */
+int fo_usage_fail(struct fo_usage_tree *usage, const char *path, int error);
+
+/* -- usage_links.c --------------------------------------------------------------------------------------------- */
 
 /* Notes a file with several links. Returns 1 if it is new, 0 if it is known, -ENOMEM. */
 int fo_usage_links_add(struct fo_usage_links *links, struct fo_usage_node *node, const char *name,
                        const struct fo_stat *status);
 
-/* Compares where two directories stand, component by component. */
-int fo_usage_node_compare(const struct fo_usage_node *left, const struct fo_usage_node *right);
+/* Returns 1 if the file is known. */
+int fo_usage_links_has(const struct fo_usage_links *links, const struct fo_stat *status);
+
+/* Makes an empty heap for so many files. Returns 0 or -ENOMEM. */
+int fo_usage_heap_init(struct fo_usage_heap *heap, int capacity, int apparent);
+
+/* Whether a file of that size may belong to the largest. */
+int fo_usage_heap_may_take(const struct fo_usage_heap *heap, int64_t allocated, int64_t apparent);
 
 /* Offers a file to the largest. Returns 0 or -ENOMEM. */
 int fo_usage_heap_offer(struct fo_usage_heap *heap, const struct fo_usage_node *node, const char *name,
@@ -108,11 +129,9 @@ int fo_usage_heap_offer(struct fo_usage_heap *heap, const struct fo_usage_node *
 void fo_usage_heap_sort(struct fo_usage_heap *heap);
 void fo_usage_heap_clear(struct fo_usage_heap *heap);
 
-/* Writes the path of a directory below the root, and of a name in it if not NULL, growing the buffer.
- * Returns its length or -ENOMEM. */
-int64_t fo_usage_path(const struct fo_usage_node *node, const char *name, char **buffer, size_t *capacity);
+/* -- usage_report.c -------------------------------------------------------------------------------------------- */
 
-/* After the last thread: attributes the links, adds up the tree, orders the children. Returns 0 or -ENOMEM. */
+/* After the last batch: attributes the links, adds up the tree, orders the children. Returns 0 or -ENOMEM. */
 int fo_usage_finish(struct fo_usage_tree *usage);
 
 #endif

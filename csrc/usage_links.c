@@ -5,24 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-int fo_usage_node_compare(const struct fo_usage_node *left, const struct fo_usage_node *right) {
-    const struct fo_usage_node *a = left, *b = right;
-    while (a->depth > right->depth) {
-        a = a->parent;
-    }
-    while (b->depth > left->depth) {
-        b = b->parent;
-    }
-    if (a == b) { /* one lies in the other, or is it */
-        return left->depth - right->depth;
-    }
-    while (a->parent != b->parent) {
-        a = a->parent;
-        b = b->parent;
-    }
-    return strcmp(a->name, b->name);
-}
-
 /* -- links: open addressing, growing at three quarters ---------------------------------------------------------- */
 
 static size_t home_of(const struct fo_usage_links *links, uint64_t dev, uint64_t ino) {
@@ -55,9 +37,12 @@ static int grow(struct fo_usage_links *links) {
     return 0;
 }
 
-/* The lock is held. */
-static int add(struct fo_usage_links *links, struct fo_usage_node *node, const char *name,
-               const struct fo_stat *status) {
+int fo_usage_links_has(const struct fo_usage_links *links, const struct fo_stat *status) {
+    return links->size > 0 && find(links, status->dev, status->ino)->node != NULL;
+}
+
+int fo_usage_links_add(struct fo_usage_links *links, struct fo_usage_node *node, const char *name,
+                       const struct fo_stat *status) {
     if (links->used * 4 >= links->size * 3 && grow(links) != 0) {
         return -ENOMEM;
     }
@@ -75,14 +60,6 @@ static int add(struct fo_usage_links *links, struct fo_usage_node *node, const c
     *link = (struct fo_usage_link){status->dev, status->ino, node, copy, status->blocks * 512, status->size};
     links->used += (size_t)new;
     return new;
-}
-
-int fo_usage_links_add(struct fo_usage_links *links, struct fo_usage_node *node, const char *name,
-                       const struct fo_stat *status) {
-    pthread_mutex_lock(&links->lock);
-    int result = add(links, node, name, status);
-    pthread_mutex_unlock(&links->lock);
-    return result;
 }
 
 /* -- the largest files ------------------------------------------------------------------------------------------- */
@@ -121,6 +98,25 @@ static void rise(struct fo_usage_heap *heap, int at) {
         heap->file[at] = heap->file[above];
         heap->file[above] = file;
     }
+}
+
+int fo_usage_heap_init(struct fo_usage_heap *heap, int capacity, int apparent) {
+    heap->capacity = capacity;
+    heap->apparent = apparent;
+    heap->file = capacity ? malloc((size_t)capacity * sizeof(*heap->file)) : NULL;
+    if (capacity && heap->file == NULL) {
+        heap->capacity = 0;
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+int fo_usage_heap_may_take(const struct fo_usage_heap *heap, int64_t allocated, int64_t apparent) {
+    if (heap->count < heap->capacity) {
+        return 1;
+    }
+    return heap->capacity > 0 && (heap->apparent ? apparent >= heap->file[0].apparent
+                                                 : allocated >= heap->file[0].allocated);
 }
 
 int fo_usage_heap_offer(struct fo_usage_heap *heap, const struct fo_usage_node *node, const char *name,

@@ -5,33 +5,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-int64_t fo_usage_path(const struct fo_usage_node *node, const char *name, char **buffer, size_t *capacity) {
-    size_t length = name ? strlen(name) : 0;
-    for (const struct fo_usage_node *at = node; at->parent != NULL; at = at->parent) {
-        length += strlen(at->name) + (length > 0 || at != node);
-    }
-    if (*capacity < length + 1) {
-        char *grown = realloc(*buffer, (length + 1) * 2);
-        if (grown == NULL) {
-            return -ENOMEM;
+/* Marks the directories that are one of those that they lie in, a bind mount: they count for nothing. */
+static int mark_loops(struct fo_usage_tree *usage) {
+    for (size_t i = 1; i < usage->nodes; i++) {
+        struct fo_usage_node *node = usage->node[i];
+        for (const struct fo_usage_node *above = node->again ? node->parent : NULL; above != NULL; above = above->parent) {
+            if (above->ino == node->ino && above->dev == node->dev) {
+                node->loop = true;
+                if (fo_usage_path(usage, node, NULL) < 0 || fo_usage_fail(usage, usage->path, ELOOP) != 0) {
+                    return -ENOMEM;
+                }
+                break;
+            }
         }
-        *buffer = grown;
-        *capacity = (length + 1) * 2;
     }
-    size_t end = length;
-    (*buffer)[end] = '\0';
-    if (name != NULL) {
-        end -= strlen(name);
-        memcpy(*buffer + end, name, strlen(name));
-    }
-    for (; node->parent != NULL; node = node->parent) {
-        if (end < length) {
-            (*buffer)[--end] = '/';
+    return 0;
+}
+
+/* Notes in each directory what went wrong with it. */
+static void mark_failures(struct fo_usage_tree *usage) {
+    for (size_t i = 0; i < usage->failures; i++) {
+        const char *path = usage->failure[i].path;
+        struct fo_usage_node *node = fo_usage_find(usage, path, strlen(path));
+        if (node != NULL) {
+            node->error = usage->failure[i].error;
         }
-        end -= strlen(node->name);
-        memcpy(*buffer + end, node->name, strlen(node->name));
     }
-    return (int64_t)length;
 }
 
 /* Gives each linked file to the directory that it counts for. */
@@ -55,7 +54,7 @@ static void add_up(struct fo_usage_tree *usage) {
         node->allocated += node->own_allocated;
         node->apparent += node->own_apparent;
         node->files += node->own_files;
-        if (node->parent != NULL) {
+        if (node->parent != NULL && !node->loop) {
             node->parent->allocated += node->allocated;
             node->parent->apparent += node->apparent;
             node->parent->files += node->files;
@@ -72,20 +71,30 @@ static int list_children(struct fo_usage_tree *usage) {
         return -ENOMEM;
     }
     for (size_t i = 1; i < usage->nodes; i++) {
-        usage->first_child[usage->node[i]->parent->index + 2]++;
+        usage->first_child[usage->node[i]->parent->index + 2] += !usage->node[i]->loop;
     }
     for (size_t i = 2; i < usage->nodes + 2; i++) {
         usage->first_child[i] += usage->first_child[i - 1];
     }
     for (size_t i = 1; i < usage->nodes; i++) {
+        if (usage->node[i]->loop) {
+            continue;
+        }
         usage->children[usage->first_child[usage->node[i]->parent->index + 1]++] = (int64_t)i;
     }
     return 0;
 }
 
 int fo_usage_finish(struct fo_usage_tree *usage) {
-    int result = attribute_links(usage);
+    int result = mark_loops(usage);
+    result = result ? result : attribute_links(usage);
+    mark_failures(usage);
     add_up(usage);
+    free(usage->slot);
+    free(usage->seen.slots);
+    usage->slot = NULL;
+    usage->seen.slots = NULL;
+    usage->slots = usage->seen.capacity = usage->seen.count = 0;
     fo_usage_heap_sort(&usage->heap);
     return result ? result : list_children(usage);
 }
@@ -158,27 +167,21 @@ int64_t fo_usage_top(const struct fo_usage_tree *usage, int apparent, int max_de
 }
 
 /* The path is valid until the next call. */
-static int describe(const struct fo_usage_tree *usage, const struct fo_usage_node *node, const char *name,
-                    struct fo_usage_item *out) {
-    struct fo_usage_tree *own = (struct fo_usage_tree *)usage; /* only its scratch changes */
-    int64_t length = fo_usage_path(node, name, &own->path, &own->path_capacity);
-    out->path = own->path;
-    return length < 0 ? (int)length : 1;
-}
-
-int fo_usage_file(const struct fo_usage_tree *usage, size_t index, struct fo_usage_item *out) {
+int fo_usage_file(struct fo_usage_tree *usage, size_t index, struct fo_usage_item *out) {
     if (index >= (size_t)usage->heap.count) {
         return 0;
     }
     const struct fo_usage_file *file = &usage->heap.file[index];
     *out = (struct fo_usage_item){.allocated = file->allocated, .apparent = file->apparent};
-    return describe(usage, file->node, *file->name ? file->name : NULL, out);
+    int64_t length = fo_usage_path(usage, file->node, *file->name ? file->name : NULL);
+    out->path = usage->path;
+    return length < 0 ? (int)length : 1;
 }
 
 int fo_usage_error(const struct fo_usage_tree *usage, size_t index, struct fo_usage_item *out) {
     if (index >= usage->failures) {
         return 0;
     }
-    *out = (struct fo_usage_item){.error = usage->failure[index].error};
-    return describe(usage, usage->failure[index].node, usage->failure[index].name, out);
+    *out = (struct fo_usage_item){.path = usage->failure[index].path, .error = usage->failure[index].error};
+    return 1;
 }

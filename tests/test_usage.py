@@ -259,6 +259,19 @@ def test_command(tmp_path: Path) -> None:
     assert command("--top", "x").returncode == 2
 
 
+def test_a_file_linked_from_two_roots_counts_once(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        plain(tmp_path / name)
+    (tmp_path / "one" / "big").write_bytes(b"x" * 500_000)
+    os.link(tmp_path / "one" / "big", tmp_path / "two" / "big")
+    for roots in (("one", "two"), ("two", "one")):
+        lines = command("-0", "-s", *roots, cwd=tmp_path).stdout.split("\0")[:-1]
+        expected = subprocess.run(
+            ["du", "-s", "-B1", "-0", *roots], check=True, capture_output=True, text=True, cwd=tmp_path
+        ).stdout.split("\0")[:-1]
+        assert lines == expected
+
+
 def test_command_interrupted(tmp_path: Path) -> None:
     """The signal comes while it works, whenever that is: the measurement raises it itself."""
     code = (

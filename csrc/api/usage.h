@@ -1,4 +1,4 @@
-/* Disk usage of a tree, added up per directory by a set of threads.
+/* Disk usage of a tree, added up per directory, on a scan (scan.h).
  *
  * A file with several hard links counts once, by (dev, ino), for the directory among those that hold it whose path is
  * the smallest in byte order: the same under any number of threads. */
@@ -33,15 +33,14 @@ struct fo_usage_item {
     int32_t error;
 };
 
-/* Begins to read the tree at root with so many threads, keeping the largest files that many. Returns 0 or -errno: of
- * the root, if it is not there. */
-int fo_usage_start(const char *root, int flags, int threads, int largest, struct fo_usage_tree **out);
+/* Begins to read the tree at root with so many threads (0: as many as the file system is found to need), keeping the
+ * largest files that many. What counted in the earlier measurements (NULL: there are none; kept alive by the caller)
+ * under another name does not count again. Returns 0 or -errno: of the root, if it is not there. */
+int fo_usage_start(const char *root, int flags, int threads, int largest, const struct fo_usage_tree *earlier,
+                   struct fo_usage_tree **out);
 
-/* Waits at most so many milliseconds for the end. Returns 1 at the end, 0 before it. */
+/* Adds up what is found, for so many milliseconds or to the end. Returns 1 at the end, 0 before it, -errno. */
 int fo_usage_wait(struct fo_usage_tree *usage, int milliseconds, struct fo_usage_progress *out);
-
-/* Makes it end soon, with what was found so far; then wait for the end. */
-void fo_usage_cancel(struct fo_usage_tree *usage);
 
 /* After the end: how many directories there are, 0 is the root. Sums are right only after this. */
 int64_t fo_usage_directories(struct fo_usage_tree *usage);
@@ -56,8 +55,8 @@ int64_t fo_usage_children(const struct fo_usage_tree *usage, int64_t index, int6
 int64_t fo_usage_top(const struct fo_usage_tree *usage, int apparent, int max_depth, int64_t *out, size_t count);
 
 /* The i-th largest file; the i-th error. Return 1, or 0 past the last. */
-int fo_usage_file(const struct fo_usage_tree *usage, size_t index, struct fo_usage_item *out);
+int fo_usage_file(struct fo_usage_tree *usage, size_t index, struct fo_usage_item *out);
 int fo_usage_error(const struct fo_usage_tree *usage, size_t index, struct fo_usage_item *out);
 
-/* Frees it, ending it first if need be. */
+/* Frees it, ending it first if need be; a thread that hangs in the kernel is left behind. */
 void fo_usage_free(struct fo_usage_tree *usage);

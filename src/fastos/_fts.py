@@ -45,6 +45,7 @@ FTS_SL, FTS_SLNONE, FTS_DOT = FtsInfo.FTS_SL, FtsInfo.FTS_SLNONE, FtsInfo.FTS_DO
 
 _KINDS = {1: FTS_F, 2: FTS_D, 3: FTS_SL}
 _POSITIONS = {name: position for position, name in enumerate(FIELDS)}
+_DEV, _INO = _POSITIONS["dev"], _POSITIONS["ino"]
 _NOTHING = tuple(-1 if name == "btime_ns" else 0 for name in FIELDS)
 _MOST_OPEN = 24
 
@@ -129,6 +130,7 @@ class Fts:
         self._logical, self._same = logical, same_filesystem
         self._key = _by_name if sort is True else sort or None
         self._frames: list[_Frame] = []
+        self._above: dict[tuple[int, int], Entry] = {}  # the directories of the frames, by device and inode
         self._current: Entry | None = None
         self._root_dev = 0
         entries = []
@@ -155,6 +157,7 @@ class Fts:
         """Ends it; the next step raises StopIteration."""
         while self._frames:
             self._drop(self._frames.pop())
+        self._above.clear()
         self._roots, self._current = iter(()), None
 
     def __del__(self) -> None:
@@ -200,6 +203,8 @@ class Fts:
         if self._frames and self._frames[-1].fd is None:
             self._reopen(frame.fd)
         self._drop(frame)
+        if self._above.get(_identity(frame.entry)) is frame.entry:
+            del self._above[_identity(frame.entry)]
         return self._revisit(frame.entry, FTS_ERR if frame.entry.errno else FTS_DP)
 
     def _enter(self, entry: Entry) -> Entry:
@@ -211,6 +216,7 @@ class Fts:
             return unread
         frame = _Frame(entry, fd, iter(()))
         self._frames.append(frame)
+        self._above.setdefault(_identity(entry), entry)
         self._give_back(_MOST_OPEN)
         try:
             names = [os.fsencode(name) for name in os.listdir(fd)]
@@ -254,13 +260,9 @@ class Fts:
         return failed
 
     def _find_cycle(self, entry: Entry) -> None:
-        ino, dev = _POSITIONS["ino"], _POSITIONS["dev"]
-        own_ino, own_dev, above = entry._values[ino], entry._values[dev], entry.parent
-        while above is not None:
-            if above._values[ino] == own_ino and above._values[dev] == own_dev:
-                entry.info, entry.cycle = FTS_DC, above
-                return
-            above = above.parent
+        above = self._above.get(_identity(entry))
+        if above is not None:
+            entry.info, entry.cycle = FTS_DC, above
 
     def _restat(self, entry: Entry, follow: bool) -> Entry:
         again = self._revisit(entry, entry.info)
@@ -327,6 +329,11 @@ class Fts:
     def _is(self, fd: int, entry: Entry) -> bool:
         status = os.fstat(fd)
         return (status.st_dev, status.st_ino) == (entry.dev, entry.ino)
+
+
+def _identity(entry: Entry) -> tuple[int, int]:
+    values = entry._values
+    return values[_DEV], values[_INO]
 
 
 def _by_name(entry: Entry) -> bytes:

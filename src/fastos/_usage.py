@@ -42,7 +42,7 @@ class Usage:
     """
 
     def __init__(self, tree: "backend.Tree", index: int, path: str, max_depth: int | None) -> None:
-        self._tree, self._index, self._max_depth = tree, index, max_depth
+        self.tree, self._index, self._max_depth = tree, index, max_depth
         name, allocated, apparent, files, directories, depth = tree.record(index)
         #: root joined with what is below it, as os.walk's paths are
         self.path = path
@@ -61,7 +61,7 @@ class Usage:
     @property
     def total(self) -> int:
         """`apparent` if that was asked for, else `allocated`."""
-        return self.apparent if self._tree.apparent else self.allocated
+        return self.apparent if self.tree.apparent else self.allocated
 
     @cached_property
     def children(self) -> list["Usage"]:
@@ -70,8 +70,8 @@ class Usage:
             return []
         prefix = os.path.join(self.path, "")
         found = (
-            Usage(self._tree, i, prefix + os.fsdecode(self._tree.record(i)[0]), self._max_depth)
-            for i in self._tree.children(self._index)
+            Usage(self.tree, i, prefix + os.fsdecode(self.tree.record(i)[0]), self._max_depth)
+            for i in self.tree.children(self._index)
         )
         return sorted(found, key=lambda child: (-child.total, os.fsencode(child.name)))
 
@@ -87,7 +87,7 @@ class Usage:
     def errors(self) -> list[OSError]:
         """What could not be read in the whole measurement, each with its filename; it is missing in the sums."""
         root = self._root_path()
-        return [error_from_errno(code, _join(root, below)) for below, code in self._tree.errors()]
+        return [error_from_errno(code, _join(root, below)) for below, code in self.tree.errors()]
 
     def _root_path(self) -> str:
         path = self.path
@@ -103,22 +103,22 @@ class Usage:
         root = self._root_path()
         if directories:
             found = []
-            for index in self._tree.top(count, self._max_depth):
-                record = self._tree.record(index)
+            for index in self.tree.top(count, self._max_depth):
+                record = self.tree.record(index)
                 path = _join(root, self._below(index))
-                found.append(LargestItem(path, record[2] if self._tree.apparent else record[1], True))
+                found.append(LargestItem(path, record[2] if self.tree.apparent else record[1], True))
             return found
-        files = self._tree.files()[:count]
+        files = self.tree.files()[:count]
         return [
-            LargestItem(_join(root, path), apparent if self._tree.apparent else allocated, False)
+            LargestItem(_join(root, path), apparent if self.tree.apparent else allocated, False)
             for path, allocated, apparent in files
         ]
 
     def _below(self, index: int) -> bytes:
         names = []
         while index > 0:
-            names.append(self._tree.record(index)[0])
-            index = self._tree.parent(index)
+            names.append(self.tree.record(index)[0])
+            index = self.tree.parent(index)
         return b"/".join(reversed(names))
 
     def __repr__(self) -> str:
@@ -149,13 +149,26 @@ def du(
         apparent: measure by size (st_size) instead of by what is occupied (st_blocks x 512)
         same_filesystem: leave out what is on other devices, mount points included
         max_depth: how deep the tree of `children` goes; the sums are whole whatever it is
-        threads: None: four a processor
+        threads: how many read; None: as many as the file system is found to need
         progress: called in the calling thread about 20 times a second
 
     What cannot be read is in `Usage.errors`; the rest is measured. A tree that changes meanwhile is measured as it is
     found: this is no snapshot. Raises OSError if root itself is not there, ValueError for a negative max_depth or
     less than one thread. See du(1).
     """
+    return measure(root, None, apparent, same_filesystem, max_depth, threads, progress)
+
+
+def measure(
+    root: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+    earlier: Usage | None,
+    apparent: bool,
+    same_filesystem: bool,
+    max_depth: int | None,
+    threads: int | None,
+    progress: Callable[[UsageCounts], object] | None,
+) -> Usage:
+    """du; a file with several names that counted in the measurements before this one does not count again."""
     if max_depth is not None and max_depth < 0:
         raise ValueError(f"max_depth must not be negative, it is {max_depth}")
     if threads is not None and threads < 1:
@@ -164,5 +177,6 @@ def du(
     if b"\0" in raw:
         raise ValueError("embedded null byte")
     tell = None if progress is None else lambda counts: progress(UsageCounts(*counts))
-    tree = backend.Tree(raw, apparent, same_filesystem, threads, _LARGEST, tell)
+    before = None if earlier is None else earlier.tree
+    tree = backend.Tree(raw, apparent, same_filesystem, threads, _LARGEST, before, tell)
     return Usage(tree, 0, os.fsdecode(raw), max_depth)

@@ -180,7 +180,7 @@ TEST(usage_adds_up) {
     struct fo_usage_progress progress;
     struct fo_usage_directory directory;
     struct fo_usage_item item;
-    CHECK_EQ(fo_usage_start(root, 0, 4, 10, &usage), 0);
+    CHECK_EQ(fo_usage_start(root, 0, 4, 10, NULL, &usage), 0);
     while (fo_usage_wait(usage, 50, &progress) == 0) {
     }
     CHECK_EQ(fo_usage_directories(usage), 301);
@@ -193,7 +193,7 @@ TEST(usage_adds_up) {
     CHECK_EQ(fo_usage_file(usage, 10, &item), 0);
     CHECK_EQ(fo_usage_error(usage, 0, &item), 0);
     fo_usage_free(usage);
-    CHECK_EQ(fo_usage_start(root, 0, 4, 10, &usage), 0);
+    CHECK_EQ(fo_usage_start(root, 0, 4, 10, NULL, &usage), 0);
     fo_usage_free(usage); /* while it works */
     remove_tree();
 }

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -53,6 +54,11 @@ def stat(path: bytes | int, follow_symlinks: bool, dir_fd: int | None) -> tuple[
     return values, out.btime_ns
 
 
+# How many paths one native call looks at, and how long it should take, in seconds.
+_FIRST_CHUNK, _LEAST_CHUNK, _MOST_CHUNK = 1024, 64, 65536
+_SOON = 0.025
+
+
 def stat_many(
     paths: Sequence[bytes], formats: dict[str, str], follow_symlinks: bool, dir_fd: int | None, threads: int
 ) -> tuple[dict[str, memoryview], list[tuple[int, int]]]:
@@ -60,22 +66,32 @@ def stat_many(
     count = len(paths)
     # An empty path is what the kernel is asked for by "", and a NUL inside one ends it: neither can be meant.
     broken = {index for index, path in enumerate(paths) if b"\0" in path}
-    heap = b"\0".join(b"" if index in broken else path for index, path in enumerate(paths)) + b"\0"
-    out: Any = ffi.new("struct fo_stat_columns *")
-    columns, alive = {}, []
+    columns, pointers = {}, {}
     for name, code in formats.items():
         column = memoryview(bytearray(count * {"b": 1, "I": 4}.get(code, 8)))
         columns[name] = column.cast(_CODES[code])
-        pointer = ffi.from_buffer(_FORMATS[code], column)
-        alive.append(pointer)
-        setattr(out, name, pointer)
+        pointers[name] = ffi.from_buffer(_FORMATS[code], column)
+    out: Any = ffi.new("struct fo_stat_columns *")
     error: Any = ffi.new("int32_t[]", max(count, 1))
     mask = 0
     for name in formats:
         mask |= _MASKS.get(name, lib.FO_STAT_BASIC)
     flags = 0 if follow_symlinks else _AT_SYMLINK_NOFOLLOW
     base = _AT_FDCWD if dir_fd is None else dir_fd
-    failed = check(lib.fo_stat_many(base, heap, count, flags, mask, threads, out, error))
+    begin, size, failed = 0, _FIRST_CHUNK, 0
+    while begin < count:
+        # One call for so many that the interpreter hears signals in time, however slow the file system is.
+        end = min(begin + size, count)
+        heap = b"\0".join(b"" if index in broken else paths[index] for index in range(begin, end)) + b"\0"
+        for name, pointer in pointers.items():
+            setattr(out, name, pointer + begin)
+        started = time.monotonic()
+        failed += check(lib.fo_stat_many(base, heap, end - begin, flags, mask, threads, out, error + begin))
+        took = time.monotonic() - started
+        size = (
+            min(size * 2, _MOST_CHUNK) if took < _SOON else max(size // 2, _LEAST_CHUNK) if took > 2 * _SOON else size
+        )
+        begin = end
     if not failed:
         return columns, []
     codes: Any = ffi.unpack(error, count)

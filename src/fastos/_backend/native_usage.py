@@ -16,6 +16,8 @@ _TICK_MS = 50
 class Tree:
     """A measured tree. Index 0 is the root."""
 
+    handle: Any
+
     def __init__(
         self,
         root: bytes,
@@ -23,12 +25,14 @@ class Tree:
         same_filesystem: bool,
         threads: int | None,
         largest: int,
+        earlier: "Tree | None",
         progress: Callable[[Counts], object] | None,
     ) -> None:
         flags = (lib.FO_USAGE_APPARENT if apparent else 0) | (lib.FO_USAGE_ONE_FILESYSTEM if same_filesystem else 0)
         out: Any = ffi.new("struct fo_usage_tree **")
-        count = threads or min(32, 4 * (os.cpu_count() or 1))
-        check(lib.fo_usage_start(root, flags, count, largest, out), os.fsdecode(root))
+        self.earlier = earlier
+        before = ffi.NULL if earlier is None else earlier.handle
+        check(lib.fo_usage_start(root, flags, threads or 0, largest, before, out), os.fsdecode(root))
         self.handle = ffi.gc(out[0], lib.fo_usage_free)
         self.apparent = apparent
         self.counts: Counts = (0, 0, 0, 0, 0)

@@ -36,9 +36,11 @@ class Tree:
         same_filesystem: bool,
         threads: int | None,
         largest: int,
+        earlier: "Tree | None",
         progress: Callable[[Counts], object] | None,
     ) -> None:
         self.apparent, self.largest, self.progress = apparent, largest, progress
+        self.earlier = earlier
         self.all: list[_Directory] = []
         self._files: list[tuple[int, tuple[bytes, ...], int, int]] = []
         self._errors: list[tuple[bytes, int]] = []
@@ -124,6 +126,8 @@ class Tree:
         sizes = _sizes(status)
         if status.st_nlink > 1:
             key = status.st_dev, status.st_ino
+            if self._counted_earlier(key):
+                return
             known = self.links.get(key)
             if known is None or (place[:-1], place) < (known[0][:-1], known[0]):
                 self.links[key] = place, sizes, above
@@ -133,6 +137,12 @@ class Tree:
             self._count(above, place, sizes)
         self.sums[0] += sizes[0]
         self.sums[1] += sizes[1]
+
+    def _counted_earlier(self, key: tuple[int, int]) -> bool:
+        earlier = self.earlier
+        while earlier is not None and key not in earlier.links:
+            earlier = earlier.earlier
+        return earlier is not None
 
     def _count(self, above: int, place: tuple[bytes, ...], sizes: tuple[int, int]) -> None:
         self.all[above].allocated += sizes[0]

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fastos._usage import Usage, UsageCounts, du
+from fastos._usage import Usage, UsageCounts, measure
 
 _BAR = 20
 
@@ -70,16 +70,12 @@ def main(options: argparse.Namespace) -> int:
     line = _ProgressLine()
     code = 0
     try:
-        measured = []
+        measured: list[Usage] = []
         for root in options.roots:
             try:
-                usage = du(
-                    root,
-                    apparent=options.apparent,
-                    same_filesystem=options.same_filesystem,
-                    max_depth=None if options.null and not options.summary else options.max_depth,
-                    progress=line,
-                )
+                depth = None if options.null and not options.summary else options.max_depth
+                earlier = measured[-1] if measured else None
+                usage = measure(root, earlier, options.apparent, options.same_filesystem, depth, None, line)
             except OSError as error:
                 line.clear()
                 _complain(error)
