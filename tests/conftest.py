@@ -34,6 +34,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # what the tests are made of stays: the collection after each test looks at what the test left only
+
+
 def descriptors() -> dict[int, str]:
     """What this process holds open: descriptor -> what it points to."""
     found = {}
