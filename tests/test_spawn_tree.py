@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import select
 import signal
 import sys
 import threading
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import fastos
-from fastos import _backend
+from fastos import _backend, _kill_tree
 from spawned import SH, output
 
 pytestmark = pytest.mark.native
@@ -85,6 +86,24 @@ def test_a_tree_that_grows() -> None:
     ) as process:
         assert process.kill_tree(timeout=20) == []
         assert process.stdout.read() == b""
+
+
+def test_a_child_made_by_a_member_that_ended_before_it_was_stopped() -> None:
+    script = """setsid sh -c 'echo $$; read go; sleep 1000 & echo $!'; wait"""
+    with fastos.spawn([SH, "-c", script], stdin=fastos.PIPE, stdout=fastos.PIPE) as process:
+        member = int(process.stdout.readline())
+        with _kill_tree._adopting():
+            tree = _kill_tree._Tree(process)
+            assert tree._collect() == 1
+            process.stdin.raw.write(b"\n")
+            orphan = int(process.stdout.readline())
+            while is_there(member):
+                select.select([tree.members[member].pidfd], [], [])
+            process.wait()  # its reaper: from now on the orphan is ours
+            assert tree._collect() == 1
+            assert orphan in tree.members
+            assert tree.kill(0, 5) == []
+    assert not is_there(orphan)
 
 
 def test_strangers_are_left_alone() -> None:

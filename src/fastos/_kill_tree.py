@@ -134,6 +134,7 @@ class _Stat:
 
     state: str
     parent: int
+    group: int
     session: int
     start: int
 
@@ -143,7 +144,7 @@ def _stat(pid: int) -> _Stat | None:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return None
-    return _Stat(fields[0].decode(), int(fields[1]), int(fields[3]), int(fields[19]))
+    return _Stat(fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
 
 
 def _children(pid: int) -> list[int]:
@@ -196,6 +197,10 @@ class _Tree:
 
     process: "Process"
     members: dict[int, _Member] = field(default_factory=dict)
+    leads: bool = False  # the process's pid is its own still, and the name of no other's group or session
+
+    def __post_init__(self) -> None:
+        self.leads = self.process._status is None
 
     def kill(self, grace: float, timeout: float) -> list[int]:
         try:
@@ -234,12 +239,24 @@ class _Tree:
         while queue:
             parent = queue.pop()
             queue += [child for child in _children(parent) if self._add(child, parent)]
+        self._collect_adopted()
         if self.process._request.new_session:
             for pid in _all_processes():
                 stat = _stat(pid)
                 if stat is not None and stat.session == self.process.pid:
                     self._add(pid, stat.parent)
         return len(self.members) - before
+
+    def _collect_adopted(self) -> None:
+        """Adds those whose parent ended before it was looked at, and which are this process's children by now: known
+        by a process group or session that a member made. No other child of this process can be in one of those."""
+        for child in _children(os.getpid()):
+            stat = None if child in self.members or child == self.process.pid else _stat(child)
+            if stat is not None and (self._led(stat.group) or self._led(stat.session)):
+                self._add(child, stat.parent)
+
+    def _led(self, leader: int) -> bool:
+        return leader in self.members or (self.leads and leader == self.process.pid)
 
     def _add(self, pid: int, parent: int) -> bool:
         """Adds a child of a member; False if it is known, has ended, or the pid is somebody else's by now."""
@@ -257,13 +274,14 @@ class _Tree:
         return True
 
     def _stop(self) -> None:
-        """Stops everybody, until a walk finds nobody new: from then on nobody can make another process."""
+        """Stops everybody, until two walks one after the other find nobody new: then nobody is left to make another
+        process, nor to end between being listed and having its children listed."""
         deadline = time.monotonic() + _SETTLE
-        while True:
+        quiet = 0
+        while quiet < 2:
             self._send(signal.SIGSTOP)
             settled = self._all_stopped() or time.monotonic() > deadline
-            if self._collect() == 0 and settled:
-                return
+            quiet = quiet + 1 if self._collect() == 0 and settled else 0
 
     def _all_stopped(self) -> bool:
         pids = [self.process.pid, *self.members] if self.process.poll() is None else list(self.members)

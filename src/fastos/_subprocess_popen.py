@@ -76,6 +76,7 @@ class Popen(standard.Popen):  # type: ignore[type-arg]
         if max(uid or 0, gid or 0) > _HIGHEST_ID:
             raise OverflowError(f"there is no id above {_HIGHEST_ID}")
         args = argument_list(args, executable, shell)
+        said = executable
         if executable is None:
             executable = args[0]
         sys.audit("subprocess.Popen", executable, args, cwd, env)
@@ -96,7 +97,7 @@ class Popen(standard.Popen):  # type: ignore[type-arg]
                 "process_group": None if process_group < 0 else process_group,
                 "restore_signals": bool(restore_signals),
             }
-        self._start(spawning.prepare(args, env, executable, streams, more), args, executable, cwd)
+        self._start(spawning.prepare(args, env, said, streams, more), args, executable, cwd)
         if streams != (None, None, None):
             self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # type: ignore[attr-defined]
 
