@@ -297,8 +297,8 @@ def test_what_the_standard_library_cannot_do_is_named() -> None:
         messages = {name: status.message for name, status in supervisor.status().items()}
         assert "dup2" in messages["fd"]
         assert "dup2" in messages["sockets"]
-        assert "setpriority" in messages["nice"]
-        assert "PR_SET_PDEATHSIG" in messages["parent"]
+        assert "nice" in messages["nice"]
+        assert "die_with_parent" in messages["parent"]
 
 
 SERVER = """

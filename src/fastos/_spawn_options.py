@@ -72,10 +72,22 @@ def _encode_pairs(pairs: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, int]:
     return block, len(lines)
 
 
+class EncodedEnvironment(dict[str, str]):
+    """An environment that many requests share: it is encoded once, and not changed after that."""
+
+    __slots__ = ("encoded",)
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        super().__init__(variables)
+        self.encoded = encode_environment(variables)
+
+
 def encode_environment(env: Environment | None) -> tuple[bytes, int]:
     """env, or os.environ as it is now, as one block of NAME=value strings, and their number."""
     global _encoded
     if env is not None:
+        if isinstance(env, EncodedEnvironment):
+            return env.encoded
         return _encode_pairs([(os.fsencode(name), os.fsencode(value)) for name, value in env.items()])
     data = getattr(os.environ, "_data", None)
     if not isinstance(data, dict) or sys.platform == "win32":

@@ -1,12 +1,14 @@
 """What supervision asks of the compiled core: prepared spawns, waiting, the timer and the log pump."""
 
+import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from fastos._backend import native_spawn
 from fastos._backend.native import ffi, lib
-from fastos._errors import check, error_from_errno
-from fastos.supervise.service import Service
+from fastos._errors import check, spawn_error
+from fastos._spawn_options import DEVNULL, EncodedEnvironment
 from fastos.supervise.unit import Exit
 
 INHERIT = -1
@@ -23,91 +25,51 @@ def timer_arm(fd: int, deadline_ns: int) -> None:
     check(lib.fo_timer_arm(fd, deadline_ns))
 
 
-class Environment:
-    """An environment encoded once, for all the services that share it."""
+def prepare(words: Sequence[str], environment: EncodedEnvironment, executable: str | None, more: dict[str, Any]) -> Any:
+    """A spawn made ready once, with what `fastos.spawn` takes: only descriptors change from one start to the next.
 
-    __slots__ = ("block", "count", "path")
-
-    def __init__(self, variables: Mapping[str, str]) -> None:
-        pairs = [os.fsencode(f"{name}={value}") for name, value in variables.items()]
-        self.block = ffi.new("char[]", b"\0".join(pairs) + b"\0")
-        self.count = len(pairs)
-        self.path = variables.get("PATH", os.defpath)
-
-
-def _strings(words: Sequence[str]) -> Any:
-    return ffi.new("char[]", b"\0".join(os.fsencode(word) for word in words) + b"\0")
-
-
-def _candidates(service: Service, program: str, path: str) -> list[str]:
-    program = service.executable or program
-    if "/" in program:
-        return [program]
-    return [os.path.join(directory or ".", program) for directory in path.split(os.pathsep)]
-
-
-class Request:
-    """A spawn prepared once: only the descriptors change from one start of a service to the next."""
-
-    __slots__ = ("_keep", "_result", "_wait", "raw")
-
-    def __init__(self, service: Service, words: Sequence[str], environment: Environment) -> None:
-        raw: Any = ffi.new("struct fo_spawn_request *")
-        self.raw = raw
-        lib.fo_spawn_request_init(raw)
-        candidates = _candidates(service, words[0], environment.path)
-        arguments, paths = _strings(words), _strings(candidates)
-        keep = [arguments, paths, environment]
-        raw.arguments, raw.argument_count = arguments, len(words)
-        raw.candidates, raw.candidate_count = paths, len(candidates)
-        raw.environment, raw.environment_count = environment.block, environment.count
-        raw.flags = lib.FO_SPAWN_RESTORE_SIGNALS | lib.FO_SPAWN_SIGNAL_MASK
-        raw.streams[0] = NULL
-        if service.cwd is not None:
-            directory = ffi.new("char[]", os.fsencode(service.cwd))
-            raw.directory = directory
-            keep.append(directory)
-        if service.new_session:
-            raw.flags |= lib.FO_SPAWN_NEW_SESSION
-        elif service.stop_scope != "process":
-            raw.process_group = 0
-        if service.die_with_parent:
-            raw.death_signal = 9
-        _scalars(raw, service)
-        _ids(raw, service, keep)
-        _limits(raw, service, keep)
-        self._keep = keep
-
-    def limits(self, limits: Sequence[tuple[int, int, int]]) -> None:
-        """Adds resource limits, (resource, soft, hard) each, that the service has not set itself."""
-        block: Any = ffi.new("struct fo_spawn_limit[]", len(limits))
-        for slot, (resource, soft, hard) in zip(block, limits, strict=True):
-            slot.resource, slot.soft, slot.hard = resource, soft & (2**64 - 1), hard & (2**64 - 1)
-        self.raw.limits, self.raw.limit_count = block, len(limits)
-        self._keep.append(block)
-
-    def spawn(self, stdout: int, stderr: int, descriptors: Sequence[tuple[int, int]], result: Any) -> tuple[int, int]:
-        """Starts the process: (pid, pidfd). Raises OSError with the step that failed in its message."""
-        raw = self.raw
-        raw.streams[1], raw.streams[2] = stdout, stderr
-        block = None
-        if descriptors:
-            block = ffi.new("struct fo_spawn_descriptor[]", list(descriptors))
-            raw.descriptors = block
-        raw.descriptor_count = len(descriptors)
-        code = lib.fo_spawn(raw, result)
-        if code < 0:
-            step = _text(lib.fo_spawn_step_name(result.step))
-            raise error_from_errno(-code, _text(raw.arguments), f"{step}: {os.strerror(-code)}")
-        return result.pid, result.pidfd
+    Raises TypeError, ValueError.
+    """
+    made = native_spawn.prepare(words, environment, executable, (DEVNULL, None, None), more)
+    if "signal_mask" not in more:
+        made.cdata.flags |= lib.FO_SPAWN_SIGNAL_MASK  # nothing is blocked, whatever the supervisor's thread blocks
+    return made
 
 
 def spawn(
-    request: Request, stdout: int, stderr: int, descriptors: Sequence[tuple[int, int]], result: Any
+    request: Any, streams: tuple[int, int, int], terminal: int, descriptors: Sequence[tuple[int, int]], result: Any
 ) -> tuple[int, int, Any]:
-    """Starts what was prepared: (pid, pidfd, None). Raises OSError."""
-    pid, pidfd = request.spawn(stdout, stderr, descriptors, result)
-    return pid, pidfd if pidfd >= 0 else os.pidfd_open(pid), None
+    """Starts what was prepared: (pid, pidfd, None). Raises OSError (SpawnError)."""
+    raw = request.cdata
+    raw.streams = streams
+    raw.controlling_tty = terminal
+    block = None
+    if descriptors:
+        block = ffi.new("struct fo_spawn_descriptor[]", list(descriptors))
+        raw.descriptors = block
+    raw.descriptor_count = len(descriptors)
+    if request.cgroup is None:
+        code = lib.fo_spawn(raw, result)
+    else:
+        code = _spawn_in_cgroup(request, result)
+    if code < 0:
+        raise native_spawn.failure(request, result)
+    pidfd = result.pidfd
+    return result.pid, pidfd if pidfd >= 0 else os.pidfd_open(result.pid), None
+
+
+def _spawn_in_cgroup(request: Any, result: Any) -> int:
+    """The directory is opened anew for each start: it may have been removed and made again meanwhile."""
+    raw = request.cdata
+    try:
+        raw.cgroup_fd = os.open(request.cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise spawn_error("cgroup", error.errno or errno.EIO, request.cgroup) from None
+    try:
+        return int(lib.fo_spawn(raw, result))
+    finally:
+        os.close(raw.cgroup_fd)
+        raw.cgroup_fd = -1
 
 
 def _text(raw: Any) -> str:
@@ -116,64 +78,6 @@ def _text(raw: Any) -> str:
 
 def new_result() -> Any:
     return ffi.new("struct fo_spawn_result *")
-
-
-def _scalars(raw: Any, service: Service) -> None:
-    if service.umask is not None:
-        raw.umask = service.umask
-    if service.nice is not None:
-        raw.nice = service.nice
-        raw.flags |= lib.FO_SPAWN_NICE
-    if service.oom_score_adj is not None:
-        raw.oom_score_adj = service.oom_score_adj
-        raw.flags |= lib.FO_SPAWN_OOM
-    if service.no_new_privs:
-        raw.flags |= lib.FO_SPAWN_NO_NEW_PRIVILEGES
-
-
-def _user_ids(user: str | int) -> tuple[int, int, str]:
-    import pwd
-
-    entry = pwd.getpwuid(user) if isinstance(user, int) else pwd.getpwnam(user)
-    return entry.pw_uid, entry.pw_gid, entry.pw_name
-
-
-def _group_id(group: str | int) -> int:
-    import grp
-
-    return group if isinstance(group, int) else grp.getgrnam(group).gr_gid
-
-
-def _ids(raw: Any, service: Service, keep: list[Any]) -> None:
-    """User and groups; a user without further words brings its own groups, never root's."""
-    groups: list[int] | None = None
-    if service.user is not None:
-        try:
-            uid, gid, name = _user_ids(service.user)
-        except KeyError:
-            if not isinstance(service.user, int):
-                raise LookupError(f"service {service.name!r}: no user {service.user!r}") from None
-            uid, gid, name = service.user, -1, ""
-        raw.user = uid
-        raw.group = gid if service.group is None else _group_id(service.group)
-        groups = os.getgrouplist(name, gid) if name else []
-    elif service.group is not None:
-        raw.group = _group_id(service.group)
-    if service.groups is not None:
-        groups = [_group_id(group) for group in service.groups]
-    if groups is not None:
-        block = ffi.new("uint32_t[]", sorted(set(groups)))
-        raw.groups, raw.group_count = block, len(set(groups))
-        keep.append(block)
-
-
-def _limits(raw: Any, service: Service, keep: list[Any]) -> None:
-    if service.affinity is not None:
-        mask = sum(1 << cpu for cpu in set(service.affinity))
-        length = (mask.bit_length() + 63) // 64 * 8
-        block = ffi.new("uint8_t[]", mask.to_bytes(length, "little"))
-        raw.affinity, raw.affinity_length = block, length
-        keep.append(block)
 
 
 def reap(pid: int, pidfd: int, process: Any, result: Any) -> Exit | None:

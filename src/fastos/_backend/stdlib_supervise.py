@@ -5,10 +5,11 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from fastos.supervise.service import Service
+from fastos._backend import stdlib_spawn
+from fastos._spawn_options import EncodedEnvironment
 from fastos.supervise.unit import Exit
 
 INHERIT = -1
@@ -16,17 +17,6 @@ NULL = -3
 SAME_AS_STDOUT = -4
 
 ROTATED, BLOCKED, MORE = 1, 2, 8
-
-# Options of a service that need the compiled core, and the platform feature behind each.
-_NEEDS_CORE = {
-    "rlimits": "setrlimit in the child",
-    "nice": "setpriority in the child",
-    "affinity": "sched_setaffinity in the child",
-    "oom_score_adj": "/proc/self/oom_score_adj in the child",
-    "no_new_privs": "prctl(PR_SET_NO_NEW_PRIVS)",
-    "die_with_parent": "prctl(PR_SET_PDEATHSIG)",
-    "cgroup": "clone3 into a cgroup",
-}
 
 
 def timer_open() -> int:
@@ -38,52 +28,9 @@ def timer_arm(fd: int, deadline_ns: int) -> None:
     """Never called without a timer."""
 
 
-class Environment:
-    """An environment, shared by services."""
-
-    __slots__ = ("variables",)
-
-    def __init__(self, variables: Mapping[str, str]) -> None:
-        self.variables = dict(variables)
-
-
-class Request:
-    """A spawn prepared once, as arguments of subprocess.Popen. Raises NotImplementedError."""
-
-    __slots__ = ("arguments", "words")
-
-    def __init__(self, service: Service, words: Sequence[str], environment: Environment) -> None:
-        for option, feature in _NEEDS_CORE.items():
-            if getattr(service, option) not in (None, False):
-                raise NotImplementedError(f"{option} needs {feature}, which the standard library does not offer")
-        self.words = list(words)
-        self.arguments: dict[str, Any] = {
-            "env": environment.variables,
-            "executable": service.executable,
-            "cwd": service.cwd,
-            "umask": -1 if service.umask is None else service.umask,
-            "start_new_session": service.new_session,
-            **_ids(service),
-        }
-        if service.stop_scope != "process" and not service.new_session:
-            self.arguments["process_group"] = 0
-
-    def limits(self, limits: Sequence[tuple[int, int, int]]) -> None:
-        """Only a supervisor that raised its own limits has any to give back."""
-
-
-def _ids(service: Service) -> dict[str, Any]:
-    """User and groups; a user without further words brings its own groups, never the supervisor's."""
-    arguments: dict[str, Any] = {"user": service.user, "group": service.group}
-    if service.user is not None:
-        import pwd
-
-        entry = pwd.getpwuid(service.user) if isinstance(service.user, int) else pwd.getpwnam(service.user)
-        arguments["group"] = entry.pw_gid if service.group is None else service.group
-        arguments["extra_groups"] = os.getgrouplist(entry.pw_name, entry.pw_gid)
-    if service.groups is not None:
-        arguments["extra_groups"] = service.groups
-    return arguments
+def prepare(words: Sequence[str], environment: EncodedEnvironment, executable: str | None, more: dict[str, Any]) -> Any:
+    """A spawn prepared once, as arguments of subprocess.Popen. Raises NotImplementedError, TypeError, ValueError."""
+    return stdlib_spawn.prepare(words, environment, executable, (subprocess.DEVNULL, None, None), more)
 
 
 def new_result() -> Any:
@@ -95,20 +42,17 @@ def new_wait() -> Any:
 
 
 def spawn(
-    request: Request, stdout: int, stderr: int, descriptors: Sequence[tuple[int, int]], result: Any
+    request: Any, streams: tuple[int, int, int], terminal: int, descriptors: Sequence[tuple[int, int]], result: Any
 ) -> tuple[int, int, Any]:
     """Starts what was prepared: (pid, pidfd, Popen). Raises OSError; NotImplementedError for descriptors of a chosen
     number."""
-    if descriptors:
+    kept = [source for source, target in descriptors if source == target]
+    if len(kept) < len(descriptors):
         raise NotImplementedError("giving a child descriptors of a chosen number needs dup2 in the child")
-    streams = {INHERIT: None, NULL: subprocess.DEVNULL, SAME_AS_STDOUT: subprocess.STDOUT}
-    process = subprocess.Popen(
-        request.words,
-        stdin=subprocess.DEVNULL,
-        stdout=streams.get(stdout, stdout),
-        stderr=streams.get(stderr, stderr),
-        **request.arguments,
-    )
+    words = {INHERIT: None, NULL: subprocess.DEVNULL, SAME_AS_STDOUT: subprocess.STDOUT}
+    stdin, stdout, stderr = (words.get(stream, stream) for stream in streams)
+    keywords = {**request.keywords, "stdin": stdin, "stdout": stdout, "stderr": stderr, "pass_fds": kept}
+    process = subprocess.Popen(request.args, **keywords)
     return process.pid, os.pidfd_open(process.pid), process
 
 

@@ -10,16 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastos._backend import topic
+from fastos._spawn_options import EncodedEnvironment, limits
 from fastos.supervise import tree
 from fastos.supervise.log import Logs
 from fastos.supervise.loop import Loop
-from fastos.supervise.service import Service
+from fastos.supervise.service import OPTIONS, SPAWN_OPTIONS, Service
 from fastos.supervise.unit import Exit, Unit
 
 if TYPE_CHECKING:
     from fastos._backend import native_supervise as backend
 else:
     backend = topic("supervise")
+
+PIDFD_SIGNAL_PROCESS_GROUP = 4  # pidfd_send_signal(2), Linux 6.9
 
 # $$ is the pid that the program will have: the shell becomes it.
 _WITH_LISTEN_PID = ("/bin/sh", "-c", 'LISTEN_PID=$$; export LISTEN_PID; exec "$@"', "sh")
@@ -97,25 +100,46 @@ class Processes:
         found = self._environments.get(key)
         if found is None or found[0] is not service.env:
             base: Mapping[str, str] = {} if service.clear_env else os.environ
-            found = (service.env, backend.Environment({**base, **service.env, **dict(added)}))
+            found = (service.env, EncodedEnvironment({**base, **service.env, **dict(added)}))
             if len(self._environments) < 64:
                 self._environments[key] = found
         return found[1]
 
     def _request(self, unit: Unit) -> Any:
         service = unit.service
-        shared = service.instances == 1 and service.stop_scope != "tree"
+        shared = service.instances == 1 and service.stop_scope != "tree"  # else each unit's differs
         if shared and (found := self._requests.get(id(service))) is not None:
             return found[1]
         words = argument_words(service.command)
         if service.sockets:
             words = (*_WITH_LISTEN_PID, *words)
-        request = backend.Request(service, words, self.environment(service, self._variables(unit)))
-        if self.limits or service.rlimits:
-            request.limits(_merged_limits(service, self.limits))
+        environment = self.environment(service, self._variables(unit))
+        request = backend.prepare(words, environment, service.executable, self._options(unit))
         if shared:
             self._requests[id(service)] = (service, request)
         return request
+
+    def _options(self, unit: Unit) -> dict[str, Any]:
+        """What is to be said to spawn: every option of the service that differs from the default."""
+        service = unit.service
+        given = {name: value for name in SPAWN_OPTIONS if (value := getattr(service, name)) is not OPTIONS[name]}
+        if service.cgroup is not None:
+            given["cgroup"] = service.cgroup.replace("{name}", unit.name)
+        if service.stop_scope != "process" and not service.new_session:
+            given.setdefault("process_group", 0)
+        if self.limits or service.rlimits:
+            # What the service does not limit is as it was before the supervisor raised its own limit.
+            own = [] if service.rlimits is None else limits(service.rlimits)
+            given["rlimits"] = {number: (soft, hard) for number, soft, hard in (*self.limits, *own)}
+        return given
+
+    def check_request(self, service: Service, words: Sequence[str]) -> Any:
+        """For the command of a check: where and as whom the service runs, in a process group of its own."""
+        given = {name: getattr(service, name) for name in ("cwd", "user", "group", "groups")}
+        given["process_group"] = 0
+        if self.limits:
+            given["rlimits"] = {number: (soft, hard) for number, soft, hard in self.limits}
+        return backend.prepare(words, self.environment(service, ()), None, given)
 
     def is_check(self, pid: int) -> bool:
         """Whether a child is the command of a check, which takes its status itself."""
@@ -129,32 +153,45 @@ class Processes:
     def spawn(self, unit: Unit) -> None:
         """Starts the unit's child and watches it. Raises OSError; nothing is left behind then."""
         service = unit.service
-        if not (unit.streams or service.sockets or service.readiness.kind == "fd"):
-            # The common case: nothing to open, and nothing to close afterwards.
-            log, errors = service.log.to, service.error_log
-            stdout = backend.NULL if log == "null" else backend.INHERIT
-            stderr = stdout if errors is None else (backend.NULL if errors.to == "null" else backend.INHERIT)
-            self._start(unit, stdout, stderr, ())
-            return
-        descriptors = [(fd, 3 + index) for index, fd in enumerate(self._sockets(service))] if service.sockets else []
+        if not (unit.streams or service.sockets or service.readiness.kind == "fd" or service.fds):
+            if service.stdin == "null" and not service.controlling_tty:
+                # The common case: nothing to open, and nothing to close afterwards.
+                log, errors = service.log.to, service.error_log
+                stdout = backend.NULL if log == "null" else backend.INHERIT
+                stderr = stdout if errors is None else (backend.NULL if errors.to == "null" else backend.INHERIT)
+                self._start(unit, (backend.NULL, stdout, stderr), -1, ())
+                return
         with contextlib.ExitStack() as stack:
-            stdout, stderr = self._outputs(unit, stack)
-            if service.readiness.kind == "fd":
-                reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-                os.set_blocking(writer, True)
-                stack.callback(os.close, writer)
-                self.notify_ends[unit.name] = reader
-                descriptors.append((writer, service.readiness.fd))
+            streams = (_input(service, stack), *self._outputs(unit, stack))
+            terminal = max(streams[0], 0) if service.controlling_tty else -1
+            descriptors = self._descriptors(unit, stack)
             try:
-                self._start(unit, stdout, stderr, descriptors)
+                self._start(unit, streams, terminal, descriptors)
             except OSError:
                 if unit.name in self.notify_ends:
                     os.close(self.notify_ends.pop(unit.name))
                 raise
 
-    def _start(self, unit: Unit, stdout: int, stderr: int, descriptors: Sequence[tuple[int, int]]) -> None:
+    def _descriptors(self, unit: Unit, stack: contextlib.ExitStack) -> list[tuple[int, int]]:
+        """What the child gets beyond its three streams, (here, there) each."""
+        service = unit.service
+        found = [(fd, 3 + index) for index, fd in enumerate(self._sockets(service))] if service.sockets else []
+        if service.readiness.kind == "fd":
+            reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            os.set_blocking(writer, True)
+            stack.callback(os.close, writer)
+            self.notify_ends[unit.name] = reader
+            found.append((writer, service.readiness.fd))
+        if service.fds:
+            found += [(source if isinstance(source, int) else source.fileno(), to) for to, source in service.fds.items()]
+        return found
+
+    def _start(
+        self, unit: Unit, streams: tuple[int, int, int], terminal: int, descriptors: Sequence[tuple[int, int]]
+    ) -> None:
         try:
-            pid, pidfd, process = backend.spawn(self._request(unit), stdout, stderr, descriptors, self.result)
+            request = self._request(unit)
+            pid, pidfd, process = backend.spawn(request, streams, terminal, descriptors, self.result)
         except OSError:
             raise
         except Exception as error:  # an option that makes no sense here ends this service, never the others
@@ -198,7 +235,7 @@ class Processes:
             if unit.main_pid and unit.main_pid != unit.pid:
                 tree.send(unit.main_pid, number)
             if self._has_group(unit):
-                os.killpg(unit.pid, number)
+                self._signal_group(unit, number)
             elif unit.pidfd >= 0:
                 signal.pidfd_send_signal(unit.pidfd, number)
 
@@ -212,8 +249,22 @@ class Processes:
     @staticmethod
     def _has_group(unit: Unit) -> bool:
         service = unit.service
-        # Of an adopted child the pid could be free the moment after its end: only the pidfd is sure to be it.
-        return (service.stop_scope != "process" or service.new_session) and not unit.adopted
+        return service.stop_scope != "process" or service.new_session or service.controlling_tty
+
+    @staticmethod
+    def _signal_group(unit: Unit, number: int) -> None:
+        """To the process group that the child leads. Raises OSError."""
+        if not unit.adopted:
+            os.killpg(unit.pid, number)
+            return
+        # Nobody keeps an adopted child's pid from being reused: its group is named by the pidfd, else by nothing.
+        try:
+            signal.pidfd_send_signal(unit.pidfd, number, None, PIDFD_SIGNAL_PROCESS_GROUP)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            if not _has_ended(unit.pidfd) and os.getpgid(unit.pid) == unit.pid:  # before Linux 6.9
+                os.killpg(unit.pid, number)
 
     # -- the end
 
@@ -223,6 +274,9 @@ class Processes:
             return None
         if unit.adopted:
             end = Exit(lost=True) if _has_ended(unit.pidfd) else None
+            if end is not None and unit.service.stop_scope != "process":
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    self._signal_group(unit, signal.SIGKILL)
         else:
             if not _has_ended(unit.pidfd):
                 return None
@@ -259,7 +313,8 @@ class Processes:
 
     def _kill_tree(self, unit: Unit) -> None:
         if unit.service.cgroup is not None:
-            with contextlib.suppress(OSError), open(os.path.join(unit.service.cgroup, "cgroup.kill"), "w") as file:
+            directory = unit.service.cgroup.replace("{name}", unit.name)
+            with contextlib.suppress(OSError), open(os.path.join(directory, "cgroup.kill"), "w") as file:
                 file.write("1")
         known = dict(unit.survivors or {})
         known.pop(os.getpid(), None)
@@ -272,15 +327,16 @@ def _has_ended(pidfd: int) -> bool:
     return bool(poller.poll(0))
 
 
-def _merged_limits(service: Service, base: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """The service's own limits, and for the others those that the supervisor had before it raised its own."""
-    import resource
-
-    merged = {number: (number, soft, hard) for number, soft, hard in base}
-    for name, value in (service.rlimits or {}).items():
-        number = (
-            name if isinstance(name, int) else getattr(resource, f"RLIMIT_{str(name).upper().removeprefix('RLIMIT_')}")
-        )
-        soft, hard = (value, value) if isinstance(value, int) else value
-        merged[number] = (number, soft, hard)
-    return list(merged.values())
+def _input(service: Service, stack: contextlib.ExitStack) -> int:
+    """What the child's stdin is: a descriptor, or one of the backend's words. Raises OSError."""
+    stdin = service.stdin
+    if stdin == "null":
+        return int(backend.NULL)
+    if stdin == "inherit":
+        return int(backend.INHERIT)
+    if not isinstance(stdin, str):
+        return stdin if isinstance(stdin, int) else int(stdin.fileno())
+    access = os.O_RDWR if service.controlling_tty else os.O_RDONLY
+    fd = os.open(stdin, access | os.O_NOCTTY | os.O_CLOEXEC)
+    stack.callback(os.close, fd)
+    return fd

@@ -136,13 +136,9 @@ class Probe:
 
     def _start_command(self) -> None:
         service, words = self._unit.service, argument_words(self._check.command)
-        plain = Service(f"{service.name}-check", words, cwd=service.cwd, env=service.env, clear_env=service.clear_env)
-        object.__setattr__(plain, "user", service.user)
-        object.__setattr__(plain, "group", service.group)
-        request = backend.Request(plain, words, self._processes.environment(service, ()))
-        self._pid, self._fd, self._process = backend.spawn(
-            request, backend.NULL, backend.NULL, (), self._processes.result
-        )
+        request = self._processes.check_request(service, words)
+        streams = (backend.NULL, backend.NULL, backend.NULL)
+        self._pid, self._fd, self._process = backend.spawn(request, streams, -1, (), self._processes.result)
         self._processes.checks.add(self._pid)
         self._loop.watch(self._fd, self)
         self._loop.timers.after(self, self._check.timeout)

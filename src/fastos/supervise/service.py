@@ -121,8 +121,11 @@ class _Options:
     log: Log = _INHERIT
     error_log: Log | None = None
     notify_access: Literal["main", "group"] = "group"
+    stdin: Any = "null"
+    controlling_tty: bool = False
+    fds: Mapping[int, Any] | None = None
     # -- what spawn takes
-    cwd: str | None = None
+    cwd: str | int | None = None
     env: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     clear_env: bool = False
     user: str | int | None = None
@@ -135,7 +138,10 @@ class _Options:
     oom_score_adj: int | None = None
     new_session: bool = False
     no_new_privs: bool = False
-    die_with_parent: bool = False
+    die_with_parent: bool | int = False
+    process_group: int | None = None
+    signal_mask: tuple[int, ...] = ()
+    restore_signals: bool = True
     cgroup: str | None = None
     executable: str | None = None
 
@@ -164,9 +170,14 @@ class Service(_Options):
         sockets: addresses to listen on (HOST:PORT, /path, @abstract) and to pass as LISTEN_FDS (sd_listen_fds(3)).
         log, error_log: a Log or its short form; without `error_log` both streams go to `log`.
         notify_access: who may notify: the `main` process or any of its process `group`.
+        stdin: `null`, `inherit`, a path (opened at each start), a descriptor or a file. controlling_tty: that stdin
+        becomes the controlling terminal of a new session. fds: {number in the child: descriptor or file here}; they
+        must stay open.
+        cgroup: as fastos.spawn has it; `{name}` stands for the name of the instance. process_group: 0, or with
+        stop_scope `process` one to join.
         cwd, env (added to the supervisor's, or alone with clear_env), user, group, groups, umask, rlimits,
-        nice, affinity, oom_score_adj, new_session, no_new_privs, die_with_parent, cgroup, executable: as
-        fastos.spawn has them.
+        nice, affinity, oom_score_adj, new_session, no_new_privs, die_with_parent, signal_mask (empty: nothing is
+        blocked), restore_signals, executable: as fastos.spawn has them.
 
     Raises TypeError or ValueError, naming the service and the option.
     """
@@ -209,8 +220,21 @@ class Service(_Options):
             problem = "the log of several instances needs {name} in its path"
         elif self.instances > 1 and self.sockets:
             problem = "several instances cannot listen on the same sockets"
+        elif self.process_group and self.stop_scope != "process":
+            problem = "process_group: to join another group goes only with stop_scope 'process'"
+        elif self.controlling_tty and self.stdin == "null":
+            problem = "controlling_tty needs a terminal as stdin"
+        elif self.instances > 1 and self.stop_scope == "tree" and self.cgroup and "{name}" not in self.cgroup:
+            problem = "the cgroup of several instances that are stopped by tree needs {name} in its path"
+        elif self.fds and (taken := self.fds.keys() & self._numbers()):
+            problem = f"fds: {min(taken)} is taken by sockets or readiness"
         if problem:
             raise ValueError(f"service {self.name!r}: {problem}")
+
+    def _numbers(self) -> set[int]:
+        """The descriptors that the child gets from the supervisor itself."""
+        own = {0, 1, 2, *range(3, 3 + len(self.sockets))}
+        return own | {self.readiness.fd} if self.readiness.kind == "fd" else own
 
     def unit_names(self) -> tuple[str, ...]:
         """The names of its instances."""
@@ -266,6 +290,44 @@ def _backoff(value: Any) -> Backoff:
 
 def _limit(value: Any) -> RestartLimit | None:
     return value if value is None or isinstance(value, RestartLimit) else RestartLimit(*value)
+
+
+def _stdin(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if isinstance(value, str) and value not in ("null", "inherit") and not value.startswith("/"):
+        raise ValueError(f"expected null, inherit or an absolute path, not {value!r}")
+    return value if isinstance(value, str) else _descriptor(value)
+
+
+def _descriptor(value: Any) -> Any:
+    if isinstance(value, bool) or not (hasattr(value, "fileno") or (isinstance(value, int) and value >= 0)):
+        raise TypeError(f"expected a descriptor or a file, not {value!r}")
+    return value
+
+
+def _descriptors(value: Any) -> Mapping[int, Any] | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        value = {fd: fd for fd in value}
+    for number in value:
+        if not str(number).isdecimal():
+            raise ValueError(f"expected descriptors' numbers, not {number!r}")
+    return {int(number): _descriptor(source) for number, source in value.items()}
+
+
+def _whole(low: int, high: int) -> Callable[[Any], int | None]:
+    def normal(value: Any) -> int | None:
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high):
+            raise ValueError(f"expected a whole number from {low} to {high}, not {value!r}")
+        return value
+
+    return normal
+
+
+def _optional_path(value: Any) -> Any:
+    return value if value is None else os.fspath(value)
 
 
 def _environment(value: Any) -> Mapping[str, str]:
@@ -330,13 +392,22 @@ _NORMALISE: Final[dict[str, Callable[[Any], Any]]] = {
     "clear_env": _truth,
     "new_session": _truth,
     "no_new_privs": _truth,
-    "die_with_parent": _truth,
+    "die_with_parent": lambda value: value if isinstance(value, bool) else signal_number(value),
+    "controlling_tty": _truth,
+    "restore_signals": _truth,
+    "stdin": _stdin,
+    "fds": _descriptors,
+    "signal_mask": lambda value: tuple(map(signal_number, (value,) if isinstance(value, str) else value)),
+    "process_group": _whole(0, 2**31 - 1),
+    "nice": _whole(-20, 19),
+    "oom_score_adj": _whole(-1000, 1000),
+    "umask": _whole(0, 0o7777),
     "restart_group": str,
     "log": as_log,
     "error_log": lambda value: None if value is None else as_log(value),
-    "cwd": os.fspath,
-    "cgroup": os.fspath,
-    "executable": os.fspath,
+    "cwd": lambda value: value if isinstance(value, int) else _optional_path(value),
+    "cgroup": _optional_path,
+    "executable": _optional_path,
     "env": _environment,
     "rlimits": _rlimits,
     "groups": lambda value: None if value is None else tuple(value),
@@ -347,3 +418,9 @@ OPTIONS: Final[dict[str, Any]] = {
     spec.name: _EMPTY if spec.name == "env" else spec.default for spec in dataclasses.fields(_Options)
 }
 """Every option of a service and its default, in one object each: ten thousand services share them."""
+
+SPAWN_OPTIONS: Final = (
+    *("cwd", "user", "group", "groups", "umask", "nice", "affinity", "oom_score_adj", "new_session", "process_group"),
+    *("no_new_privs", "die_with_parent", "signal_mask", "restore_signals", "cgroup"),
+)
+"""Those that go to spawn as they are."""
