@@ -694,7 +694,7 @@ def test_as_another_user(ordinary_user: tuple[int, int]) -> None:
 
 
 def test_one_senseless_option_does_not_end_the_others() -> None:
-    services = [Service("a", FOREVER, umask="x", restart="never"), Service("b", FOREVER)]
+    services = [Service("a", FOREVER, user="nobody-of-this-name", restart="never"), Service("b", FOREVER)]
     with Supervisor(services) as supervisor:
         supervisor.start_all()
         assert states(supervisor) == {"a": "failed", "b": "running"}
@@ -720,3 +720,118 @@ def test_waking_a_loop_that_closes_is_safe() -> None:
         supervisor.close()
         thread.join()
         assert not problems
+
+
+WHAT_I_AM = """
+import os, resource, signal
+print(os.getpgid(0) == os.getpid(), os.getsid(0) == os.getpid())
+print(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
+print(os.nice(0), os.umask(0), resource.getrlimit(resource.RLIMIT_CORE))
+print(sorted(os.sched_getaffinity(0)), open("/proc/self/oom_score_adj").read().strip())
+print(os.read(0, 100), os.read(9, 100))
+"""
+
+
+@pytest.mark.native
+def test_takes_what_spawn_takes(tmp_path: Path) -> None:
+    (tmp_path / "input").write_text("typed")
+    heard: list[bytes] = []
+    cpu = min(os.sched_getaffinity(0))
+    with open(tmp_path / "input", "rb") as given:
+        service = python(
+            "a",
+            WHAT_I_AM,
+            restart="never",
+            stdin=str(tmp_path / "input"),
+            fds={9: given},
+            signal_mask=["USR1", 12],
+            nice=os.nice(0) + 1,
+            umask=0o27,
+            rlimits={"core": 0},
+            affinity=[cpu],
+            oom_score_adj=500,
+            log=lambda name, line: heard.append(line),
+        )
+        with Supervisor([service]) as supervisor:
+            supervisor.run(until_idle=True)
+            assert supervisor.status()["a"].state == "exited", supervisor.status()["a"].message
+    assert heard[0] == b"True False"
+    assert b"SIGUSR1" in heard[1]
+    assert b"12" in heard[1]
+    assert heard[2:] == [
+        f"{os.nice(0) + 1} {0o27} (0, 0)".encode(),
+        f"[{cpu}] 500".encode(),
+        b"b'typed' b'typed'",
+    ]
+
+
+@pytest.mark.native
+def test_a_service_on_a_terminal() -> None:
+    heard: list[bytes] = []
+    master, terminal = os.openpty()
+    try:
+        service = python(
+            "a",
+            "import os; print(os.getsid(0) == os.getpid(), os.tcgetsid(0) == os.getpid())",
+            restart="never",
+            stdin=os.ttyname(terminal),
+            controlling_tty=True,
+            log=lambda name, line: heard.append(line),
+        )
+        with Supervisor([service]) as supervisor:
+            supervisor.run(until_idle=True)
+    finally:
+        os.close(master)
+        os.close(terminal)
+    assert heard == [b"True True"]
+
+
+def cgroup_parent() -> str | None:
+    """A cgroup v2 directory to make others in, or None."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        if line.split()[2] == "cgroup2" and os.access(line.split()[1], os.W_OK):
+            return line.split()[1]
+    return None
+
+
+@pytest.mark.linux_native
+@pytest.mark.root
+@pytest.mark.skipif(cgroup_parent() is None, reason="no cgroup v2 to write to")
+def test_is_born_in_its_cgroup_and_all_in_it_is_killed() -> None:
+    group = Path(f"{cgroup_parent()}/fastos-test-{os.getpid()}-a")
+    group.mkdir()
+    service = Service(
+        "a", "setsid sleep 1000 & exec sleep 1000", cgroup=str(group)[:-1] + "{name}", stop_scope="tree", stop_timeout=5
+    )
+    try:
+        with Supervisor([service]) as supervisor:
+            supervisor.start_all()
+            step_until(supervisor, lambda: len((group / "cgroup.procs").read_text().split()) == 2)
+            assert str(supervisor.status()["a"].pid) in (group / "cgroup.procs").read_text().split()
+    finally:
+        for _ in range(500):  # the kernel lets go of the killed a moment later
+            try:
+                group.rmdir()
+            except OSError:
+                time.sleep(0.01)
+            else:
+                break
+    assert not group.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"process_group": 77}, "stop_scope 'process'"),
+        ({"controlling_tty": True}, "needs a terminal as stdin"),
+        ({"stdin": "file"}, "expected null, inherit or an absolute path"),
+        ({"fds": {1: 0}}, "1 is taken"),
+        ({"fds": {3: 0}, "readiness": "fd:3"}, "3 is taken"),
+        ({"nice": 77}, "from -20 to 19"),
+        ({"signal_mask": ["NOPE"]}, "unknown signal 'NOPE'"),
+        ({"instances": 2, "stop_scope": "tree", "cgroup": "/x"}, "needs {name}"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_at_once(options: dict[str, object], message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"service 'a': .*{message}"):
+        Service("a", FOREVER, **options)

@@ -125,11 +125,13 @@ class Processes:
         given = {name: value for name in SPAWN_OPTIONS if (value := getattr(service, name)) is not OPTIONS[name]}
         if service.cgroup is not None:
             given["cgroup"] = service.cgroup.replace("{name}", unit.name)
-        if service.stop_scope != "process" and not service.new_session:
+        if service.new_session or service.controlling_tty:
+            given["new_session"] = True
+        elif service.stop_scope != "process":
             given.setdefault("process_group", 0)
         if self.limits or service.rlimits:
             # What the service does not limit is as it was before the supervisor raised its own limit.
-            own = [] if service.rlimits is None else limits(service.rlimits)
+            own = [] if service.rlimits is None else limits(dict(service.rlimits))
             given["rlimits"] = {number: (soft, hard) for number, soft, hard in (*self.limits, *own)}
         return given
 
@@ -153,14 +155,14 @@ class Processes:
     def spawn(self, unit: Unit) -> None:
         """Starts the unit's child and watches it. Raises OSError; nothing is left behind then."""
         service = unit.service
-        if not (unit.streams or service.sockets or service.readiness.kind == "fd" or service.fds):
-            if service.stdin == "null" and not service.controlling_tty:
-                # The common case: nothing to open, and nothing to close afterwards.
-                log, errors = service.log.to, service.error_log
-                stdout = backend.NULL if log == "null" else backend.INHERIT
-                stderr = stdout if errors is None else (backend.NULL if errors.to == "null" else backend.INHERIT)
-                self._start(unit, (backend.NULL, stdout, stderr), -1, ())
-                return
+        special = service.sockets or service.fds or service.readiness.kind == "fd" or service.stdin != "null"
+        if not (unit.streams or special):
+            # The common case: nothing to open, and nothing to close afterwards.
+            log, errors = service.log.to, service.error_log
+            stdout = backend.NULL if log == "null" else backend.INHERIT
+            stderr = stdout if errors is None else (backend.NULL if errors.to == "null" else backend.INHERIT)
+            self._start(unit, (backend.NULL, stdout, stderr), -1, ())
+            return
         with contextlib.ExitStack() as stack:
             streams = (_input(service, stack), *self._outputs(unit, stack))
             terminal = max(streams[0], 0) if service.controlling_tty else -1
@@ -183,7 +185,9 @@ class Processes:
             self.notify_ends[unit.name] = reader
             found.append((writer, service.readiness.fd))
         if service.fds:
-            found += [(source if isinstance(source, int) else source.fileno(), to) for to, source in service.fds.items()]
+            found += [
+                (source if isinstance(source, int) else source.fileno(), to) for to, source in service.fds.items()
+            ]
         return found
 
     def _start(

@@ -12,7 +12,6 @@ from fastos._backend import topic
 from fastos.supervise.check import Check
 from fastos.supervise.children import Processes, argument_words
 from fastos.supervise.loop import Loop
-from fastos.supervise.service import Service
 from fastos.supervise.states import Event, State
 from fastos.supervise.unit import Unit
 

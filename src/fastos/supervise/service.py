@@ -132,7 +132,7 @@ class _Options:
     group: str | int | None = None
     groups: tuple[str | int, ...] | None = None
     umask: int | None = None
-    rlimits: Mapping[str, Any] | None = None
+    rlimits: Mapping[int | str, Any] | None = None
     nice: int | None = None
     affinity: tuple[int, ...] | None = None
     oom_score_adj: int | None = None
@@ -339,10 +339,10 @@ def _environment(value: Any) -> Mapping[str, str]:
     return dict(value)
 
 
-def _rlimits(value: Any) -> Mapping[str, Any] | None:
+def _rlimits(value: Any) -> Mapping[int | str, Any] | None:
     if value is None:
         return None
-    limits = {}
+    limits: dict[int | str, Any] = {}
     for name, limit in value.items():
         if isinstance(name, str) and not re.fullmatch(r"(RLIMIT_)?[A-Za-z]+", name):
             raise ValueError(f"{name!r} is no resource")
