@@ -18,6 +18,7 @@ from benchmarks.measure import FLOOR, OURS, Bound, Comparison, Figure, Sample, c
 SERVICES = 1000
 SLEEP = ["/bin/sleep", "100000"]
 LINES = 4_000_000
+IDLE_SERVICES = int(os.environ.get("FASTOS_BENCH_SERVICES", "10000"))
 
 START = """
 import json, sys, time
@@ -120,7 +121,7 @@ def measured(code: str, *arguments: object) -> dict[str, Any]:
 
 @functools.cache
 def idle() -> dict[str, Any]:
-    return measured(IDLE, int(os.environ.get("FASTOS_BENCH_SERVICES", "10000")), 60, *SLEEP)
+    return measured(IDLE, IDLE_SERVICES, 60, *SLEEP)
 
 
 @functools.cache
@@ -149,8 +150,8 @@ COMPARISONS = [
 ]
 
 FIGURES = [
-    Figure("private memory of an idle service", "KiB", 4, lambda: idle()["kib"]),
-    Figure("wake-ups of idle services in 60 s", "", 0, lambda: idle()["woken"]),
+    Figure(f"private memory of each of {IDLE_SERVICES:,} idle services", "KiB", 4, lambda: idle()["kib"]),
+    Figure(f"wake-ups of {IDLE_SERVICES:,} idle services in 60 s", "", 0, lambda: idle()["woken"]),
     Figure(f"exit to exec again among {SERVICES}, median", "ms", 1.5, lambda: restarted()["median"]),
     Figure(f"exit to exec again among {SERVICES}, p99", "ms", 4, lambda: restarted()["p99"]),
     Figure(f"{SERVICES} killed at once, all running again", "s", 2, lambda: restarted()["again"]),
