@@ -27,6 +27,7 @@
  *   visited.c       the directories entered, where symbolic links are followed
  *   queue.c         the bounded queue of batches, and their pool
  *   batch.c         entries as columns
+ *   utf8.c          which paths are well-formed UTF-8
  *   batch_paths.c   whole paths from names and a dictionary
  *   timer_linux.c   the one deadline timer of an event loop, by timerfd
  *   timer_posix.c     where there is none

@@ -5,6 +5,11 @@
 
 #include "scan.h"
 
+/* A pickle of protocol 4: PROTO, MARK, the paths, TUPLE, STOP; around one path there are at most PICKLE_MOST bytes. */
+#define PICKLE_BEGIN "\x80\x04("
+#define PICKLE_END "t."
+enum { PICKLE_BEGIN_LENGTH = 3, PICKLE_END_LENGTH = 2, PICKLE_MOST = 10 };
+
 /* Where each column comes from, by the number of its FO_STAT_* bit. */
 static const struct {
     uint8_t offset, width;
@@ -95,6 +100,9 @@ static struct fo_batch *make(struct fo_scan *scan, int32_t capacity) {
     }
     batch->scan = scan;
     batch->capacity = capacity;
+    uint32_t pickle = FO_SCAN_PATHS | FO_SCAN_PICKLE;
+    batch->pickled = (scan->options.flags & pickle) == pickle;
+    batch->text = (scan->options.flags & FO_SCAN_TEXT) != 0;
     if (make_columns(batch, scan) < 0) {
         fo_batch_free(batch);
         return NULL;
@@ -121,7 +129,7 @@ struct fo_batch *fo_batch_take(struct fo_scan *scan, int32_t limit) {
     if (batch == NULL && (batch = make(scan, limit)) == NULL) {
         return NULL;
     }
-    batch->count = batch->directory_count = batch->error_count = 0;
+    batch->count = batch->directory_count = batch->error_count = batch->undecoded = 0;
     batch->names_size = batch->directories_size = batch->error_paths_size = 0;
     batch->next = NULL;
     batch->limit = limit;
@@ -144,20 +152,61 @@ static void append_columns(struct fo_batch *batch, int32_t at, const struct fo_s
     }
 }
 
+/* Writes how the pickle of a path begins. Returns its length. (Python's pickletools names the opcodes.) */
+static size_t write_opcode(char *out, size_t length, bool text) {
+    if (length < 256) {
+        out[0] = text ? '\x8c' : 'C'; /* SHORT_BINUNICODE, SHORT_BINBYTES */
+        out[1] = (char)length;
+        return 2;
+    }
+    out[0] = text ? 'X' : 'B'; /* BINUNICODE, BINBYTES: the length in little-endian order */
+    for (int i = 0; i < 4; i++) {
+        out[1 + i] = (char)(length >> (8 * i));
+    }
+    return 5;
+}
+
+/* Writes a whole path, for which there is room, as the layout has it. */
+static void append_path(struct fo_batch *batch, const struct fo_batch_entry *entry) {
+    char *end = batch->names + batch->names_size;
+    if (batch->pickled) {
+        bool text = batch->text && entry->text;
+        batch->undecoded += batch->text && !text;
+        if (batch->count == 0) {
+            memcpy(end, PICKLE_BEGIN, PICKLE_BEGIN_LENGTH);
+            end += PICKLE_BEGIN_LENGTH;
+        }
+        end += write_opcode(end, entry->prefix_length + entry->name_length, text);
+    }
+    memcpy(end, entry->prefix, entry->prefix_length);
+    end += entry->prefix_length;
+    memcpy(end, entry->name, entry->name_length);
+    end += entry->name_length;
+    if (!batch->pickled) {
+        *end++ = '\0';
+    }
+    batch->names_size = end - batch->names;
+}
+
+void fo_batch_finish(struct fo_batch *batch) {
+    if (batch->pickled && batch->count > 0) {
+        memcpy(batch->names + batch->names_size, PICKLE_END, PICKLE_END_LENGTH);
+        batch->names_size += PICKLE_END_LENGTH;
+    }
+}
+
 int fo_batch_append(struct fo_batch *batch, const struct fo_batch_entry *entry) {
-    int64_t needed = batch->names_size + (int64_t)(entry->prefix_length + entry->name_length) + 1;
+    int64_t needed = batch->names_size + (int64_t)(entry->prefix_length + entry->name_length) + PICKLE_MOST;
     if (needed > batch->names_capacity && reserve(&batch->names, &batch->names_capacity, needed) < 0) {
         return -ENOMEM;
     }
-    int32_t at = batch->count++;
-    char *end = batch->names + batch->names_size;
+    int32_t at;
     if (batch->name_offsets == NULL) {
-        memcpy(end, entry->prefix, entry->prefix_length);
-        end += entry->prefix_length;
-        memcpy(end, entry->name, entry->name_length);
-        end[entry->name_length] = '\0';
-        batch->names_size = needed;
+        append_path(batch, entry);
+        at = batch->count++;
     } else {
+        char *end = batch->names + batch->names_size;
+        at = batch->count++;
         memcpy(end, entry->name, entry->name_length);
         batch->names_size += (int64_t)entry->name_length;
         batch->name_offsets[0] = 0;

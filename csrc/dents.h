@@ -13,6 +13,8 @@
 #ifndef FASTOS_DENTS_H
 #define FASTOS_DENTS_H
 
+#include <stdbool.h>
+
 #include "api.h"
 
 /* A good size for the buffer of the Linux engine. */
@@ -24,6 +26,7 @@ struct fo_dent {
     uint64_t ino;
     uint32_t name_length;
     uint8_t type; /* FO_TYPE_*; FO_TYPE_UNKNOWN where the file system does not say */
+    bool ascii;   /* the name is */
 };
 
 struct fo_dents {

@@ -133,6 +133,16 @@ static bool take_token(struct matcher *m) {
     return true;
 }
 
+/* Where a run may end next, not before `text`: where the literal that follows it begins. */
+static const uint8_t *skip(const struct matcher *m, const uint8_t *code, const uint8_t *text) {
+    /* A byte of ASCII stands for itself, also among characters of several bytes. */
+    if (code == m->code_end || code[0] != FO_GLOB_LITERAL || read_u16(code + 1) == 0 || code[3] >= 0x80) {
+        return text;
+    }
+    const uint8_t *found = memchr(text, code[3], (size_t)(m->text_end - text));
+    return found ? found : m->text_end;
+}
+
 /* Moves the last inner run on by one character. Returns whether it could. */
 static bool retry_inner(struct matcher *m) {
     if (!m->inner.code || m->inner.text == m->text_end || *m->inner.text == '/')
@@ -156,6 +166,7 @@ static bool retry_crossing(struct matcher *m) {
     } else {
         uint32_t character;
         m->crossing.text += next_character(m->crossing.text, left, m->unit, &character);
+        m->crossing.text = skip(m, m->crossing.code, m->crossing.text);
     }
     m->inner.code = NULL;
     m->now = m->crossing;
@@ -169,8 +180,10 @@ static void begin_run(struct matcher *m) {
         m->inner = m->now;
         return;
     }
-    m->crossing = m->now;
     m->crossing_borders = kind == FO_GLOB_DIRECTORIES;
+    if (!m->crossing_borders)
+        m->now.text = skip(m, m->now.code, m->now.text);
+    m->crossing = m->now;
     m->inner.code = NULL;
 }
 

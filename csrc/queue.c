@@ -35,6 +35,7 @@ static void wait_for_room(struct fo_worker *worker) {
 
 void fo_queue_put(struct fo_worker *worker, struct fo_batch *batch) {
     struct fo_scan *scan = worker->scan;
+    fo_batch_finish(batch);
     atomic_fetch_add_explicit(&scan->entries, (uint64_t)batch->count, memory_order_relaxed);
     atomic_fetch_add_explicit(&scan->errors, (uint64_t)batch->error_count, memory_order_relaxed);
     fo_scan_lock(&scan->queue.lock);

@@ -213,7 +213,8 @@ static int deliver_root(struct fo_scan *scan) {
         return -ENOMEM;
     }
     struct fo_batch_entry row = {.prefix = "", .name = scan->root, .name_length = scan->root_length,
-                                 .type = FO_TYPE_DIRECTORY, .stat = &stat};
+                                 .text = fo_utf8_valid(scan->root, scan->root_length), .type = FO_TYPE_DIRECTORY,
+                                 .stat = &stat};
     row.directory = fo_batch_directory(worker.batch, "", 0, 0);
     if (row.directory < 0 || fo_batch_append(worker.batch, &row) < 0) {
         fo_batch_free(worker.batch);
@@ -225,13 +226,27 @@ static int deliver_root(struct fo_scan *scan) {
 
 /* Begins: the root as an entry, if it is one. Returns 0 or -errno. */
 static int start(struct fo_scan *scan) {
+    const struct fo_scan_options *options = &scan->options;
     scan->started = true;
+    scan->plain = options->where == NULL && options->prune == NULL && options->ignore == NULL &&
+                  options->fields == 0 && !(options->flags & FO_SCAN_FOLLOW_SYMLINKS);
     scan->started_ns = fo_scan_now();
     if (scan->options.max_depth == 0) {
         scan->frontier.finished = true;
         scan->finished_ns = scan->started_ns;
     }
     return deliver_root(scan);
+}
+
+int fo_scan_lay_out(struct fo_scan *scan, uint32_t flags) {
+    uint32_t layouts = FO_SCAN_PATHS | FO_SCAN_PICKLE | FO_SCAN_TEXT;
+    if (scan->started) {
+        return -EBUSY;
+    }
+    if (!(scan->options.flags & FO_SCAN_SORT)) {
+        scan->options.flags = (scan->options.flags & ~layouts) | (flags & layouts);
+    }
+    return 0;
 }
 
 /* Sees to it that somebody works: first this thread, a little; then threads, if there is work for them. Where none can

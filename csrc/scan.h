@@ -134,6 +134,7 @@ struct fo_scan {
     atomic_bool closed, cancelled, exhausted;
     bool started;
     uint32_t stat_mask;  /* what an entry that is delivered needs */
+    bool plain;          /* every entry is delivered as a path, nothing more is asked of it */
     atomic_uint_least64_t entries, directories, errors;
     atomic_int threads_peak;
     int64_t started_ns, finished_ns;
@@ -274,12 +275,16 @@ struct fo_batch_entry {
     int32_t directory;    /* names layout */
     const char *name;
     size_t name_length;
+    bool text; /* the whole path is UTF-8 */
     uint8_t type;
     const struct fo_stat *stat; /* NULL if no column was asked for */
 };
 
 /* Appends an entry. Returns 0 or -ENOMEM. */
 int fo_batch_append(struct fo_batch *batch, const struct fo_batch_entry *entry);
+
+/* Completes a batch to which nothing more will be appended. */
+void fo_batch_finish(struct fo_batch *batch);
 
 /* Adds a directory (its path without the slash) to the dictionary. Returns its index or -ENOMEM. */
 int32_t fo_batch_directory(struct fo_batch *batch, const char *path, size_t length, int32_t depth);
@@ -309,6 +314,11 @@ int fo_queue_get(struct fo_scan *scan, int64_t deadline_ns, struct fo_batch **ou
 
 /* Puts a released batch back into the pool, or frees it if there are enough. */
 void fo_queue_recycle(struct fo_scan *scan, struct fo_batch *batch);
+
+/* -- utf8.c -------------------------------------------------------------------------------------------------- */
+
+/* Whether text is well-formed UTF-8: no surrogates, nothing overlong. */
+bool fo_utf8_valid(const char *text, size_t length);
 
 /* -- scan_sort.c --------------------------------------------------------------------------------------------- */
 

@@ -44,6 +44,8 @@ static bool arrive(struct fo_visit *visit, struct fo_worker *worker, struct fo_d
                                .prefix_length = (size_t)length, .index = -1};
     if (length < 0) {
         atomic_store(&worker->scan->cancelled, true);
+    } else if (worker->scan->options.flags & FO_SCAN_TEXT) {
+        visit->text = fo_utf8_valid(worker->prefix, (size_t)length);
     }
     return length >= 0;
 }

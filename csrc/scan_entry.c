@@ -113,21 +113,23 @@ static int32_t directory_index(struct fo_visit *visit, struct fo_batch *batch) {
     return visit->index;
 }
 
-static void deliver(struct entry *entry) {
-    struct fo_visit *visit = entry->visit;
-    if (visit->scan->options.fields != 0 && !look(entry)) {
-        return;
-    }
+/* Whether a name in this directory has a path that is UTF-8, where somebody wants to know. */
+static bool is_text(const struct fo_visit *visit, const struct fo_dent *dent) {
+    return visit->text && (dent->ascii || fo_utf8_valid(dent->name, dent->name_length));
+}
+
+static void append(struct fo_visit *visit, const struct fo_dent *dent, uint8_t type, const struct fo_stat *stat) {
     struct fo_batch *batch = fo_visit_batch(visit);
     if (batch == NULL) {
         return;
     }
     struct fo_batch_entry row = {.prefix = visit->worker->prefix,
                                  .prefix_length = visit->prefix_length,
-                                 .name = entry->dent->name,
-                                 .name_length = entry->dent->name_length,
-                                 .type = entry->view.type,
-                                 .stat = visit->scan->options.fields != 0 ? &entry->stat : NULL};
+                                 .name = dent->name,
+                                 .name_length = dent->name_length,
+                                 .text = is_text(visit, dent),
+                                 .type = type,
+                                 .stat = stat};
     if (batch->name_offsets != NULL) {
         row.directory = directory_index(visit, batch);
     }
@@ -136,16 +138,22 @@ static void deliver(struct entry *entry) {
     }
 }
 
+static void deliver(struct entry *entry) {
+    bool columns = entry->visit->scan->options.fields != 0;
+    if (!columns || look(entry)) {
+        append(entry->visit, entry->dent, entry->view.type, columns ? &entry->stat : NULL);
+    }
+}
+
 /* Notes a directory to be read. */
-static void enter(struct entry *entry) {
-    struct fo_visit *visit = entry->visit;
-    struct fo_directory *child = fo_directory_new(visit->directory, entry->dent->name, entry->dent->name_length,
-                                                  visit->directory->depth + 1);
+static void enter(struct fo_visit *visit, const struct fo_dent *dent, bool linked) {
+    struct fo_directory *child =
+        fo_directory_new(visit->directory, dent->name, dent->name_length, visit->directory->depth + 1);
     if (child == NULL) {
-        fo_visit_error(visit, ENOMEM, entry->dent->name, entry->dent->name_length);
+        fo_visit_error(visit, ENOMEM, dent->name, dent->name_length);
         return;
     }
-    child->follow = entry->linked;
+    child->follow = linked;
     child->work.next = visit->first;
     visit->first = &child->work;
     if (visit->last == NULL) {
@@ -154,13 +162,20 @@ static void enter(struct entry *entry) {
     visit->children++;
 }
 
+static bool deep_enough(const struct fo_visit *visit) {
+    return visit->directory->depth + 1 >= visit->scan->options.min_depth;
+}
+
+/* Whether directories found in this one may be read. */
+static bool may_descend(const struct fo_visit *visit) {
+    int32_t most = visit->scan->options.max_depth;
+    return most < 0 || visit->directory->depth + 1 < most;
+}
+
 /* Whether a directory is to be read. */
 static bool enterable(struct entry *entry) {
     const struct fo_scan_options *options = &entry->visit->scan->options;
-    if (entry->view.type != FO_TYPE_DIRECTORY) {
-        return false;
-    }
-    if (options->max_depth >= 0 && entry->visit->directory->depth + 1 >= options->max_depth) {
+    if (entry->view.type != FO_TYPE_DIRECTORY || !may_descend(entry->visit)) {
         return false;
     }
     return options->prune == NULL || !wanted(entry, options->prune);
@@ -188,6 +203,15 @@ static bool identify(struct entry *entry) {
 void fo_visit_entry(struct fo_visit *visit, const struct fo_dent *dent) {
     const struct fo_scan *scan = visit->scan;
     struct entry entry;
+    if (scan->plain && dent->type != FO_TYPE_UNKNOWN) {
+        if (deep_enough(visit)) {
+            append(visit, dent, dent->type, NULL);
+        }
+        if (dent->type == FO_TYPE_DIRECTORY && may_descend(visit)) {
+            enter(visit, dent, false);
+        }
+        return;
+    }
     entry.visit = visit;
     entry.dent = dent;
     entry.gone = entry.linked = false;
@@ -199,11 +223,11 @@ void fo_visit_entry(struct fo_visit *visit, const struct fo_dent *dent) {
     if (!identify(&entry) || ignored(&entry)) {
         return;
     }
-    if (visit->directory->depth + 1 >= scan->options.min_depth &&
+    if (deep_enough(visit) &&
         (scan->options.where == NULL || wanted(&entry, scan->options.where))) {
         deliver(&entry);
     }
     if (enterable(&entry)) {
-        enter(&entry);
+        enter(visit, dent, entry.linked);
     }
 }

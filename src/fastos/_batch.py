@@ -16,7 +16,7 @@ class Rows(Protocol):
     count: int
     error_count: int
 
-    def paths(self) -> list[Any]: ...
+    def paths(self) -> Sequence[Any]: ...
     def joined(self) -> bytes:
         """The paths as one piece, zero bytes between them."""
 
@@ -104,7 +104,7 @@ class Batch:
 
     def paths(self) -> list[Any]:
         """The whole path of each entry: str, or bytes if the root was."""
-        return self._open().paths()
+        return list(self._open().paths())
 
     def names(self) -> list[Any]:
         """The last component of each path."""

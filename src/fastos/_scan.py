@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from types import TracebackType
@@ -83,7 +83,6 @@ class Scan:
         self._final: tuple[Any, ...] | None = None
         self._frontier: Frontier | tuple[()] | None = None
         self._budgeted = options.max_entries is not None or options.max_nanoseconds is not None
-        self._make = engine
         # The root is opened here, so that a missing one is known at once.
         self._engine: Any = engine(options)
         #: The errors met so far, in no particular order; each has errno and filename. Empty unless on_error="collect".
@@ -92,27 +91,24 @@ class Scan:
     # -- the three ways to have the entries
 
     def __iter__(self) -> Iterator[Entry]:
-        return chain.from_iterable(self._entry_lists(self._begin()))
+        return chain.from_iterable(self._entry_lists(self._begin("paths")))
 
     def paths(self) -> Iterator[Any]:
         """An iterator of the whole paths: str, or bytes if the root was bytes. The quickest way."""
-        return chain.from_iterable(self._path_lists(self._begin()))
+        return chain.from_iterable(self._path_lists(self._begin("paths")))
 
     def batches(self) -> Iterator[Batch]:
         """An iterator of batches: columns of some thousand entries each, quicker than objects."""
-        if not self._options.sort and not self._started:
-            self._options.paths = False
-            self._engine.close()
-            self._engine = self._make(self._options)
-        return self._batch_objects(self._begin())
+        return self._batch_objects(self._begin("batches"))
 
-    def _begin(self) -> Iterator[Rows]:
+    def _begin(self, layout: str) -> Iterator[Rows]:
         if self._started:
             raise RuntimeError("a scan can be iterated once; make another with fastos.scan()")
         self._started = True
+        self._engine.lay_out(layout)
         return self._rows()
 
-    def _path_lists(self, source: Iterator[Rows]) -> Iterator[list[Any]]:
+    def _path_lists(self, source: Iterator[Rows]) -> Iterator[Sequence[Any]]:
         for rows in source:
             paths = rows.paths()
             rows.release()
@@ -126,7 +122,7 @@ class Scan:
 
     def entry_lists(self) -> Iterator[list[Entry]]:
         """An iterator of lists of Entry: what is there so far, without waiting for more."""
-        return self._entry_lists(self._begin())
+        return self._entry_lists(self._begin("paths"))
 
     def _entry_lists(self, source: Iterator[Rows]) -> Iterator[list[Entry]]:
         wanted = self._options.wanted
@@ -147,7 +143,7 @@ class Scan:
 
     def path_blocks(self) -> Iterator[bytes]:
         """An iterator of bytes: some thousand paths at a time, zero bytes between them, as a program passes them on."""
-        return self._path_blocks(self._begin())
+        return self._path_blocks(self._begin("blocks"))
 
     # -- the work
 

@@ -48,7 +48,6 @@ class Options:
     max_nanoseconds: int | None = None
     frontier: tuple[bytes, ...] | None = None
     visited: bytes = b""
-    paths: bool = True  # whole paths wanted, rather than names and directories apart
     wanted: tuple[str, ...] = field(default=())  # the fields that the caller asked for
 
 

@@ -2,13 +2,18 @@
 
 import errno
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from fastos._backend.native import ffi, lib
 from fastos._errors import check, error_from_errno
+
+try:
+    from _pickle import loads  # what pickle.loads is, without the module around it
+except ImportError:  # another interpreter
+    from pickle import loads
 
 if TYPE_CHECKING:
     from fastos._scan_options import Options
@@ -38,6 +43,11 @@ _AT_FDCWD = -2 if sys.platform == "darwin" else -100
 _ECHILD = errno.ECHILD
 _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
+# How paths come: as a pickle of objects, joined by zero bytes, or as names and directories apart.
+_LAYOUTS = {"paths": lib.FO_SCAN_PATHS | lib.FO_SCAN_PICKLE, "blocks": lib.FO_SCAN_PATHS, "batches": 0}
+_TEXT = lib.FO_SCAN_TEXT if _ENCODING == "utf-8" else 0
+_SORTED = lib.FO_SCAN_SORT | lib.FO_SCAN_PATHS
+
 
 def _mask(fields: tuple[str, ...]) -> int:
     mask = 0
@@ -65,8 +75,18 @@ class Rows:
             raise ValueError("the batch was released")
         return self._pointer
 
-    def paths(self) -> list[Any]:
-        return self._with_paths(lambda buffer: _split(buffer, self._text)) if self._struct().count else []
+    def paths(self) -> Sequence[Any]:
+        batch = self._struct()
+        if batch.count == 0:
+            return ()
+        if not batch.pickled:
+            found: Sequence[Any] = self._with_paths(lambda buffer: _split(buffer, self._text))
+            return found
+        # The core has written it: it holds nothing but strings.
+        found = loads(ffi.buffer(batch.names, batch.names_size))
+        if self._text and (batch.undecoded or not _TEXT):
+            return [path if type(path) is str else path.decode(_ENCODING, _ERRORS) for path in found]
+        return found
 
     def joined(self) -> bytes:
         """The paths as one piece, zero bytes between them."""
@@ -192,8 +212,7 @@ class Engine:
         raw.flags = (
             (lib.FO_SCAN_FOLLOW_SYMLINKS if options.follow_symlinks else 0)
             | (lib.FO_SCAN_SAME_FILESYSTEM if options.same_filesystem else 0)
-            | (lib.FO_SCAN_SORT | lib.FO_SCAN_PATHS if options.sort else 0)
-            | (lib.FO_SCAN_PATHS if options.paths else 0)
+            | (_SORTED if options.sort else 0)
         )
         raw.fields = _mask(options.fields)
         raw.min_depth = options.min_depth
@@ -213,6 +232,10 @@ class Engine:
         # Closed by close(), given up only when nobody can be using it any more.
         self._handle: Any = ffi.gc(out[0], lib.fo_scan_free)
         self._out = ffi.new("struct fo_batch **")
+
+    def lay_out(self, kind: str) -> None:
+        """How the batches are to hold their paths, said before the first next(): for "paths", "blocks" or "batches"."""
+        lib.fo_scan_lay_out(self._handle, _LAYOUTS[kind] | (_TEXT if self._text else 0))
 
     def next(self) -> "Rows | bool | None":
         """The next batch; None at the end, False when a wait of some milliseconds was in vain."""

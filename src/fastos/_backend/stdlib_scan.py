@@ -121,6 +121,9 @@ class Engine:
 
     # -- what the front end asks for
 
+    def lay_out(self, kind: str) -> None:
+        """What the core's engine has to know, and this one not."""
+
     def next(self) -> "Rows | bool | None":
         """The next batch, None at the end."""
         if self._pid != os.getpid():
