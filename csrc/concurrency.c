@@ -42,6 +42,9 @@ static int cores(void) {
 void fo_concurrency_start(struct fo_scan *scan) {
     struct fo_concurrency *concurrency = &scan->concurrency;
     int threads = scan->options.threads;
+    if (concurrency->cores > 0) {
+        return;
+    }
     concurrency->cores = cores();
     if (concurrency->cores > FO_SCAN_MOST_THREADS) {
         concurrency->cores = FO_SCAN_MOST_THREADS;

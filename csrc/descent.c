@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,6 +50,15 @@ static int evict(struct fo_descriptors *descriptors) {
     return -1;
 }
 
+/* How many parents to keep open: a part of what the process may have. */
+static int affordable(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > 2048) {
+        return 512;
+    }
+    return limit.rlim_cur > 16 ? (int)limit.rlim_cur / 4 : 4;
+}
+
 /* With the lock held: what to do with a descriptor whose users or children have become fewer.
  * Returns a descriptor to close, or -1. */
 static int settle(struct fo_descriptors *descriptors, struct fo_directory *directory) {
@@ -62,6 +72,10 @@ static int settle(struct fo_descriptors *descriptors, struct fo_directory *direc
         return fd;
     }
     enlist(descriptors, directory);
+    if (descriptors->kept > descriptors->limit && !descriptors->limited) {
+        descriptors->limited = true;
+        descriptors->limit = affordable();
+    }
     return descriptors->kept > descriptors->limit ? evict(descriptors) : -1;
 }
 
@@ -119,6 +133,7 @@ static bool make_room(struct fo_scan *scan) {
     struct fo_descriptors *descriptors = &scan->descriptors;
     fo_scan_lock(&descriptors->lock);
     int fd = evict(descriptors);
+    descriptors->limited |= fd >= 0;
     if (fd >= 0 && descriptors->limit > descriptors->kept) {
         descriptors->limit = descriptors->kept > 1 ? descriptors->kept : 1;
     }

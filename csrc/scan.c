@@ -3,21 +3,28 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "scan.h"
 
 /* How long closing waits for workers: those that compute are gone by then, those that hang are left behind. */
-enum { CLOSE_NS = 20000000 };
+enum { CLOSE_NS = 20000000, FEW_DESCRIPTORS = 4 };
 
-/* How many parents to keep open: a part of what the process may have. */
-static int descriptor_limit(void) {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > 2048) {
-        return 512;
-    }
-    return limit.rlim_cur > 16 ? (int)limit.rlim_cur / 4 : 4;
+/* Which process this is: a number that a fork changes. getpid(2) is a system call, and the calls are many. */
+static atomic_int process = 1;
+
+static void forked(void) {
+    atomic_fetch_add_explicit(&process, 1, memory_order_relaxed);
+}
+
+static void watch_forks(void) {
+    pthread_atfork(NULL, NULL, forked);
+}
+
+int fo_scan_process(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+    return atomic_load_explicit(&process, memory_order_relaxed);
 }
 
 static void init_locks(struct fo_scan *scan) {
@@ -83,7 +90,7 @@ void fo_scan_drop(struct fo_scan *scan) {
 }
 
 int fo_scan_hold(struct fo_scan *scan) {
-    if (scan->pid != getpid()) {
+    if (scan->process != fo_scan_process()) {
         return -ECHILD;
     }
     int references = atomic_load(&scan->references);
@@ -150,14 +157,15 @@ static int make_top(struct fo_scan *scan, int fd) {
     if (scan->top == NULL) {
         return -ENOMEM;
     }
-    int result = fo_stat_at(fd, "", AT_EMPTY_PATH, FO_STAT_INO, &stat);
-    if (result == 0) {
+    if (scan->options.flags & FO_SCAN_SAME_FILESYSTEM) {
+        int result = fo_stat_at(fd, "", AT_EMPTY_PATH, FO_STAT_INO, &stat);
+        if (result < 0) {
+            return result;
+        }
         scan->top->dev = stat.dev;
-        scan->top->ino = stat.ino;
-        scan->top->fd_users = 1;
-        result = fo_frontier_fill(scan);
     }
-    return result;
+    scan->top->fd_users = 1;
+    return fo_frontier_fill(scan);
 }
 
 int fo_scan_open(const struct fo_scan_options *options, struct fo_scan **out) {
@@ -173,8 +181,8 @@ int fo_scan_open(const struct fo_scan_options *options, struct fo_scan **out) {
     init_locks(scan);
     atomic_init(&scan->references, 1);
     atomic_init(&scan->shells, 2);
-    scan->pid = getpid();
-    scan->descriptors.limit = descriptor_limit();
+    scan->process = fo_scan_process();
+    scan->descriptors.limit = FEW_DESCRIPTORS;
     int result = copy_options(scan, options);
     result = result == 0 ? make_top(scan, fd) : result;
     if (result < 0) {
@@ -188,7 +196,6 @@ int fo_scan_open(const struct fo_scan_options *options, struct fo_scan **out) {
     scan->options.prune = options->prune;
     scan->options.ignore = options->ignore;
     scan->stat_mask = stat_mask(&scan->options);
-    fo_concurrency_start(scan);
     *out = scan;
     return 0;
 }
@@ -257,7 +264,15 @@ static void keep_going(struct fo_scan *scan) {
     pthread_mutex_unlock(&scan->frontier.lock);
     if (deserted) {
         fo_worker_inline(scan);
-        fo_worker_start(scan);
+        pthread_mutex_lock(&scan->frontier.lock);
+        bool more = !scan->frontier.finished;
+        if (more) {
+            fo_concurrency_start(scan);
+        }
+        pthread_mutex_unlock(&scan->frontier.lock);
+        if (more) {
+            fo_worker_start(scan);
+        }
     }
 }
 
@@ -298,7 +313,7 @@ int fo_scan_next(struct fo_scan *scan, int milliseconds, struct fo_batch **out) 
 
 int fo_batch_release(struct fo_batch *batch) {
     struct fo_scan *scan = batch->scan;
-    if (scan->pid != getpid()) {
+    if (scan->process != fo_scan_process()) {
         return -ECHILD;
     }
     fo_queue_recycle(scan, batch);
@@ -321,7 +336,7 @@ static void cancel(struct fo_scan *scan) {
 
 int fo_scan_close(struct fo_scan *scan) {
     /* A forked process has neither the threads nor, maybe, the locks. */
-    if (scan->pid == getpid() && !atomic_exchange(&scan->closed, true)) {
+    if (scan->process == fo_scan_process() && !atomic_exchange(&scan->closed, true)) {
         atomic_store(&scan->cancelled, true);
         cancel(scan);
         fo_scan_drop(scan);
@@ -331,7 +346,7 @@ int fo_scan_close(struct fo_scan *scan) {
 
 int fo_scan_free(struct fo_scan *scan) {
     fo_scan_close(scan);
-    if (scan->pid == getpid()) {
+    if (scan->process == fo_scan_process()) {
         shell_drop(scan);
     }
     return 0;

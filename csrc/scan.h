@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <sys/types.h>
 
 #include "api.h"
 #include "dents.h"
@@ -77,7 +76,8 @@ struct fo_descriptors {
     pthread_mutex_t lock;
     struct fo_directory *oldest, *newest; /* nodes whose descriptor is kept open for their children */
     int kept;
-    int limit;
+    int limit; /* of those kept, few until it matters; */
+    bool limited; /* then what the process can afford */
 };
 
 struct fo_queue {
@@ -128,7 +128,7 @@ struct fo_scan {
     size_t root_length;
     size_t prefix_length; /* and with its slash */
     struct fo_directory *top;
-    pid_t pid;
+    int process;         /* fo_scan_process() of the one it belongs to */
     atomic_int references; /* of the contents: the open handle, workers, batches, calls under way */
     atomic_int shells;     /* of this struct: the handle, the contents */
     atomic_bool closed, cancelled, exhausted;
@@ -161,6 +161,9 @@ bool fo_scan_wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, int64_
 void fo_scan_condition(pthread_cond_t *condition);
 
 /* -- scan.c -------------------------------------------------------------------------------------------------- */
+
+/* A number of this process, another one in each that is forked. */
+int fo_scan_process(void);
 
 /* One holder more. Returns 0, -EBADF if the scan has ended, -ECHILD in a forked process. */
 int fo_scan_hold(struct fo_scan *scan);
@@ -233,7 +236,7 @@ void fo_worker_pulse(struct fo_worker *worker);
 
 /* -- concurrency.c ------------------------------------------------------------------------------------------- */
 
-/* Sets the first number of workers. */
+/* Sets the first number of workers, if it is not set yet. */
 void fo_concurrency_start(struct fo_scan *scan);
 
 /* Locks, and counts the time it takes as the scan's own waiting, not as the file system's. */

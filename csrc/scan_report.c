@@ -21,6 +21,7 @@ int fo_scan_stats(struct fo_scan *scan, struct fo_scan_stats *out) {
                                   .exhausted = atomic_load(&scan->exhausted)};
     int result = fo_scan_hold(scan);
     if (result < 0) {
+        out->elapsed_ns = scan->finished_ns != 0 ? scan->finished_ns - scan->started_ns : 0;
         return result == -EBADF ? 0 : result;
     }
     pthread_mutex_lock(&scan->frontier.lock);

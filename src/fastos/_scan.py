@@ -66,6 +66,11 @@ class Scan:
     A context manager; leaving it, close(), or dropping the iterator ends the work within milliseconds.
     """
 
+    _progress_at = 0.0
+    _started = _finished = _closed = False
+    _final: tuple[Any, ...] | None = None
+    _frontier: Frontier | tuple[()] | None = None
+
     def __init__(
         self,
         options: Options,
@@ -78,11 +83,6 @@ class Scan:
         self._remainder = remainder
         self._on_error = on_error
         self._progress = progress
-        self._progress_at = 0.0
-        self._started = False
-        self._final: tuple[Any, ...] | None = None
-        self._frontier: Frontier | tuple[()] | None = None
-        self._budgeted = options.max_entries is not None or options.max_nanoseconds is not None
         # The root is opened here, so that a missing one is known at once.
         self._engine: Any = engine(options)
         #: The errors met so far, in no particular order; each has errno and filename. Empty unless on_error="collect".
@@ -105,7 +105,8 @@ class Scan:
         if self._started:
             raise RuntimeError("a scan can be iterated once; make another with fastos.scan()")
         self._started = True
-        self._engine.lay_out(layout)
+        if layout != "paths":
+            self._engine.lay_out(layout)
         return self._rows()
 
     def _path_lists(self, source: Iterator[Rows]) -> Iterator[Sequence[Any]]:
@@ -162,7 +163,8 @@ class Scan:
                     rows = self._filter(rows)
                 if rows.count:
                     yield rows
-            self._frontier = self._leftover() if self._budgeted else ()
+            self._frontier = self._leftover()
+            self._finished = True
         finally:
             self.close()
             if self._progress is not None:
@@ -217,16 +219,20 @@ class Scan:
 
     def close(self) -> None:
         """Ends the scan within milliseconds; what was handed out stays valid. Harmless if it has ended."""
-        if self._final is not None:
+        if self._closed:
             return
-        try:
-            self._final = self._engine.stats()
-        except RuntimeError:  # in a forked process, where there is nothing to end
-            self._final = (0, 0, 0, 0, (), 0)
+        self._closed = True
+        if not self._finished:  # what hangs is known until then
+            try:
+                self._final = self._engine.stats()
+            except RuntimeError:  # in a forked process, where there is nothing to end
+                self._final = (0, 0, 0, 0, (), 0)
         self._engine.close()
 
-    def _leftover(self) -> Frontier | None:
+    def _leftover(self) -> Frontier | tuple[()] | None:
         options = self._options
+        if options.max_entries is None and options.max_nanoseconds is None:
+            return ()
         try:
             directories = self._engine.frontier()
             visited = self._engine.visited() if directories and options.follow_symlinks else b""
@@ -246,7 +252,7 @@ class Scan:
         self.close()
 
     def __repr__(self) -> str:
-        state = "closed" if self._final is not None else "running" if self._started else "not begun"
+        state = "closed" if self._closed else "running" if self._started else "not begun"
         return f"<fastos.Scan of {self._root()!r}, {state}>"
 
 
@@ -322,8 +328,13 @@ def scan(
         root = frontier.root if root == "." else root
     encoded, text = check_root(root)
     wanted = check_fields(fields)
-    options = Options(encoded, text, wanted, follow_symlinks, same_filesystem, sort)
-    options.wanted = wanted
+    options = Options(encoded, text, wanted)
+    if follow_symlinks:
+        options.follow_symlinks = True
+    if same_filesystem:
+        options.same_filesystem = True
+    if sort:
+        options.sort = True
     if min_depth != 1:
         options.min_depth = check_number("min_depth", min_depth, 0)
     if max_depth is not None:
@@ -340,7 +351,12 @@ def scan(
         options.frontier, options.visited = frontier.directories, frontier.visited
     if on_error not in ("collect", "raise") and not callable(on_error):
         raise ValueError(f'on_error is "collect", "raise" or a callable, not {on_error!r}')
-    options.dir_fd, options.where, options.prune = dir_fd, where, prune
+    if dir_fd is not None:
+        options.dir_fd = dir_fd
+    if where is not None:
+        options.where = where
+    if prune is not None:
+        options.prune = prune
     if ignore is not None:
         from fastos._ignore import require
 

@@ -3,7 +3,6 @@
 import operator
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 TYPES = ("unknown", "file", "directory", "symlink", "fifo", "socket", "char", "block")
@@ -25,13 +24,9 @@ FIELDS: dict[str, str] = {
 }
 
 
-@dataclass(slots=True)
 class Options:
-    """The arguments of fastos.scan as a backend takes them."""
+    """The arguments of fastos.scan as a backend takes them. What is not said is the class's: making one is quick."""
 
-    root: bytes
-    text: bool
-    fields: tuple[str, ...] = ()  # without "type", which is always there
     follow_symlinks: bool = False
     same_filesystem: bool = False
     sort: bool = False
@@ -48,7 +43,12 @@ class Options:
     max_nanoseconds: int | None = None
     frontier: tuple[bytes, ...] | None = None
     visited: bytes = b""
-    wanted: tuple[str, ...] = field(default=())  # the fields that the caller asked for
+
+    def __init__(self, root: bytes, text: bool, fields: tuple[str, ...]) -> None:
+        self.root = root
+        self.text = text
+        self.fields = fields  # without "type", which is always there
+        self.wanted = fields  # those that the caller asked for
 
 
 def check_root(root: "str | bytes | os.PathLike[str] | os.PathLike[bytes]") -> tuple[bytes, bool]:

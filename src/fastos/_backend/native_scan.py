@@ -1,6 +1,7 @@
 """Scanning by the compiled core: batches come as columns and are turned into objects in bulk."""
 
 import errno
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -47,6 +48,8 @@ _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors(
 _LAYOUTS = {"paths": lib.FO_SCAN_PATHS | lib.FO_SCAN_PICKLE, "blocks": lib.FO_SCAN_PATHS, "batches": 0}
 _TEXT = lib.FO_SCAN_TEXT if _ENCODING == "utf-8" else 0
 _SORTED = lib.FO_SCAN_SORT | lib.FO_SCAN_PATHS
+_PATHS = _LAYOUTS["paths"]
+_PATHS_OF_TEXT = _PATHS | _TEXT
 
 
 def _mask(fields: tuple[str, ...]) -> int:
@@ -200,30 +203,49 @@ def _split(buffer: Any, text: bool) -> list[Any]:
     return bytes(buffer).split(b"\0")
 
 
+_new_options = functools.partial(ffi.new, ffi.typeof("struct fo_scan_options *"))
+_new_handle = functools.partial(ffi.new, ffi.typeof("struct fo_scan **"))
+_new_batch = functools.partial(ffi.new, ffi.typeof("struct fo_batch **"))
+_from_buffer = ffi.from_buffer
+_default_options = _new_options({"dir_fd": _AT_FDCWD, "min_depth": 1, "max_depth": -1})
+_DEFAULTS: Any = _default_options[0]
+_LEAST_SAID = 4  # root, text, fields, wanted
+
+
+def _say(raw: Any, options: "Options") -> None:
+    """Sets what was not left at its default."""
+    if options.dir_fd is not None:
+        raw.dir_fd = options.dir_fd
+    if options.follow_symlinks:
+        raw.flags |= lib.FO_SCAN_FOLLOW_SYMLINKS
+    if options.same_filesystem:
+        raw.flags |= lib.FO_SCAN_SAME_FILESYSTEM
+    raw.min_depth = options.min_depth
+    if options.max_depth is not None:
+        raw.max_depth = options.max_depth
+    raw.threads = options.threads or 0
+    raw.max_entries = options.max_entries or 0
+    raw.max_nanoseconds = options.max_nanoseconds or 0
+
+
 class Engine:
     """A scan of the core."""
 
     def __init__(self, options: "Options") -> None:
         self._text = options.text
-        raw: Any = ffi.new("struct fo_scan_options *")
-        keep: list[Any] = [ffi.from_buffer(options.root + b"\0")]
+        raw: Any = _new_options(_DEFAULTS)
+        keep: list[Any] = [_from_buffer(options.root + b"\0")]
         raw.root = keep[0]
-        raw.dir_fd = _AT_FDCWD if options.dir_fd is None else options.dir_fd
-        raw.flags = (
-            (lib.FO_SCAN_FOLLOW_SYMLINKS if options.follow_symlinks else 0)
-            | (lib.FO_SCAN_SAME_FILESYSTEM if options.same_filesystem else 0)
-            | (_SORTED if options.sort else 0)
-        )
-        raw.fields = _mask(options.fields)
-        raw.min_depth = options.min_depth
-        raw.max_depth = -1 if options.max_depth is None else options.max_depth
-        raw.threads = options.threads or 0
-        raw.max_entries = options.max_entries or 0
-        raw.max_nanoseconds = options.max_nanoseconds or 0
-        if options.frontier is not None:
-            keep += _give_frontier(raw, options)
-        owned = _give_owned(raw, options)
-        out = ffi.new("struct fo_scan **")
+        raw.flags = _SORTED if options.sort else _PATHS_OF_TEXT if options.text else _PATHS
+        # The rest is the default's, unless it was said: a quick way for small scans.
+        if len(said := options.__dict__) > _LEAST_SAID:
+            _say(raw, options)
+            if "frontier" in said:
+                keep += _give_frontier(raw, options)
+        if options.fields:
+            raw.fields = _mask(options.fields)
+        owned = _give_owned(raw, options) if len(said) > _LEAST_SAID else ()
+        out = _new_handle()
         result: int = lib.fo_scan_open(raw, out)
         if result < 0:
             for free, pointer in owned:
@@ -231,7 +253,7 @@ class Engine:
             raise error_from_errno(-result)
         # Closed by close(), given up only when nobody can be using it any more.
         self._handle: Any = ffi.gc(out[0], lib.fo_scan_free)
-        self._out = ffi.new("struct fo_batch **")
+        self._out = _new_batch()
 
     def lay_out(self, kind: str) -> None:
         """How the batches are to hold their paths, said before the first next(): for "paths", "blocks" or "batches"."""
