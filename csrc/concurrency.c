@@ -17,7 +17,8 @@ enum {
     PERIOD_NS = 2000000,
     /* Who waits for a file system waits again and again; once or twice may have been for a lock. */
     LEAST_WAITS = 8,
-    WINDOW_NS = 50000000 /* in which they have to be seen */
+    WINDOW_NS = 50000000, /* in which they have to be seen */
+    HANGS_NS = 200000000 /* at one thing for longer: others are wanted meanwhile */
 };
 
 /* What this thread has waited for locks since its last sample. */
@@ -184,11 +185,30 @@ static int stuck(struct fo_scan *scan, int64_t nanoseconds) {
     return count;
 }
 
+/* Delivers what workers that hang have found before. The frontier's lock is held: they do not end meanwhile. */
+static void deliver_parked(struct fo_scan *scan) {
+    int64_t now = fo_scan_now();
+    for (int i = 0; i < FO_SCAN_MOST_THREADS; i++) {
+        struct fo_worker *worker = atomic_load(&scan->workers[i]);
+        int64_t since = worker != NULL ? atomic_load(&worker->since_ns) : 0;
+        if (since == 0 || now - since < HANGS_NS) {
+            continue;
+        }
+        struct fo_batch *batch = atomic_exchange(&worker->parked, NULL);
+        if (batch != NULL && !fo_batch_empty(batch)) {
+            fo_queue_rescue(scan, batch);
+        } else {
+            fo_batch_free(batch);
+        }
+    }
+}
+
 void fo_concurrency_rescue(struct fo_scan *scan) {
     pthread_mutex_lock(&scan->frontier.lock);
+    deliver_parked(scan);
     struct fo_concurrency *concurrency = &scan->concurrency;
     bool starved = scan->frontier.pending > 0 && atomic_load(&scan->frontier.idle) == 0;
-    if (starved && stuck(scan, 200000000) >= concurrency->live && concurrency->target < FO_SCAN_MOST_THREADS) {
+    if (starved && stuck(scan, HANGS_NS) >= concurrency->live && concurrency->target < FO_SCAN_MOST_THREADS) {
         concurrency->target = concurrency->live + 1;
     }
     bool wanting = concurrency->live < concurrency->target && !scan->frontier.finished;

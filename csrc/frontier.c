@@ -176,13 +176,26 @@ static void put_down(struct fo_worker *worker) {
     }
 }
 
+/* Whether the next work may hang in the kernel, as what is below a mount point of a dead server does. Threads that can
+ * be left behind do that, not the consumer's own, unless none can be had. */
+static bool needs_thread(const struct fo_worker *worker) {
+    const struct fo_scan *scan = worker->scan;
+    const struct fo_frontier *frontier = &scan->frontier;
+    const struct fo_work *work = frontier->stack != NULL ? frontier->stack : frontier->deferred;
+    if (!worker->inlined || work == NULL || atomic_load(&scan->alone) || atomic_load(&scan->exhausted)) {
+        return false;
+    }
+    return work->kind == FO_WORK_STAT ||
+           (work->kind == FO_WORK_DIRECTORY && ((const struct fo_directory *)work)->parent != NULL);
+}
+
 struct fo_work *fo_frontier_take(struct fo_worker *worker) {
     struct fo_scan *scan = worker->scan;
     struct fo_frontier *frontier = &scan->frontier;
     struct fo_work *work = NULL;
     fo_scan_lock(&frontier->lock);
     put_down(worker);
-    while (!atomic_load(&scan->cancelled) && !surplus(worker) && !frontier->finished) {
+    while (!atomic_load(&scan->cancelled) && !surplus(worker) && !frontier->finished && !needs_thread(worker)) {
         if ((work = next_work(scan)) != NULL) {
             frontier->active++;
             worker->working = true;

@@ -33,15 +33,28 @@ static void wait_for_room(struct fo_worker *worker) {
     }
 }
 
-void fo_queue_put(struct fo_worker *worker, struct fo_batch *batch) {
-    struct fo_scan *scan = worker->scan;
+/* Makes a batch ready to be handed on, and counts what is in it. */
+static void complete(struct fo_scan *scan, struct fo_batch *batch) {
     fo_batch_finish(batch);
     atomic_fetch_add_explicit(&scan->entries, (uint64_t)batch->count, memory_order_relaxed);
     atomic_fetch_add_explicit(&scan->errors, (uint64_t)batch->error_count, memory_order_relaxed);
+}
+
+void fo_queue_put(struct fo_worker *worker, struct fo_batch *batch) {
+    struct fo_scan *scan = worker->scan;
+    complete(scan, batch);
     fo_scan_lock(&scan->queue.lock);
     if (!worker->inlined && !(scan->options.flags & FO_SCAN_SORT)) {
         wait_for_room(worker);
     }
+    append(&scan->queue, batch);
+    pthread_cond_signal(&scan->queue.filled);
+    pthread_mutex_unlock(&scan->queue.lock);
+}
+
+void fo_queue_rescue(struct fo_scan *scan, struct fo_batch *batch) {
+    complete(scan, batch);
+    fo_scan_lock(&scan->queue.lock);
     append(&scan->queue, batch);
     pthread_cond_signal(&scan->queue.filled);
     pthread_mutex_unlock(&scan->queue.lock);

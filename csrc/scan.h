@@ -119,6 +119,7 @@ struct fo_worker {
     int64_t waited_ns, own_waits; /* since then, for the queue or for work */
     pthread_mutex_t lock;  /* guards the next two, which others read */
     struct fo_directory *directory;
+    struct fo_batch *_Atomic parked; /* the batch, while the worker may hang: another can deliver what it has found */
     atomic_int_least64_t since_ns; /* when it was begun or last gave an entry, 0 if idle */
 };
 
@@ -132,6 +133,7 @@ struct fo_scan {
     atomic_int references; /* of the contents: the open handle, workers, batches, calls under way */
     atomic_int shells;     /* of this struct: the handle, the contents */
     atomic_bool closed, cancelled, exhausted;
+    atomic_bool alone; /* no thread can be had: the consumer's own does it all */
     bool started;
     uint32_t stat_mask;  /* what an entry that is delivered needs */
     bool plain;          /* every entry is delivered as a path, nothing more is asked of it */
@@ -231,6 +233,15 @@ void fo_worker_inline(struct fo_scan *scan);
 /* Starts workers until there are as many as concurrency.target. Returns how many there are, or -errno. */
 int fo_worker_start(struct fo_scan *scan);
 
+/* Before and after a call that may hang: meanwhile others may take the worker's batch away. */
+static inline void fo_worker_park(struct fo_worker *worker) {
+    atomic_store_explicit(&worker->parked, worker->batch, memory_order_release);
+}
+
+static inline void fo_worker_unpark(struct fo_worker *worker) {
+    worker->batch = atomic_exchange_explicit(&worker->parked, NULL, memory_order_acquire);
+}
+
 /* Notes that a worker is still at it; now and then hands on its batch and judges the concurrency. */
 void fo_worker_pulse(struct fo_worker *worker);
 
@@ -311,6 +322,9 @@ static inline bool fo_batch_full(const struct fo_batch *batch) {
 
 /* Hands a batch to the consumer; waits while the queue is full, unless the worker is inlined or all is to be sorted. */
 void fo_queue_put(struct fo_worker *worker, struct fo_batch *batch);
+
+/* Delivers a batch whose worker hangs. */
+void fo_queue_rescue(struct fo_scan *scan, struct fo_batch *batch);
 
 /* Takes the next batch, waiting until deadline_ns. Returns 1 with *out set, 0 when the time is over, 2 at the end. */
 int fo_queue_get(struct fo_scan *scan, int64_t deadline_ns, struct fo_batch **out);

@@ -90,15 +90,24 @@ static size_t middle_of(const char *records, size_t from, size_t to) {
     return at;
 }
 
+/* Whether to look at an entry may take for ever, and the consumer's own thread would: it can be a mount point. */
+static bool may_hang(const struct fo_visit *visit, const struct fo_dent *dent) {
+    return visit->worker->inlined && !atomic_load(&visit->scan->alone) &&
+           (dent->type == FO_TYPE_DIRECTORY || dent->type == FO_TYPE_UNKNOWN);
+}
+
 /* Does the entries of a buffer of records. With metadata to get, half of what is left goes to whoever is idle. */
 static void do_records(struct fo_visit *visit, const char *records, size_t size) {
     struct fo_scan *scan = visit->scan;
     bool shareable = scan->stat_mask != 0;
     struct fo_dent dent;
-    size_t offset = 0;
+    size_t offset = 0, before = 0;
     int result = 0;
     while (!atomic_load_explicit(&scan->cancelled, memory_order_relaxed) &&
            (result = fo_dents_parse(records, size, &offset, &dent)) > 0) {
+        if (shareable && may_hang(visit, &dent) && give_records(visit, records + before, size - before)) {
+            return;
+        }
         fo_visit_entry(visit, &dent);
         if (shareable && offset < size && hungry(visit)) {
             size_t middle = visit->worker->inlined ? offset : middle_of(records, offset, size);
@@ -106,6 +115,7 @@ static void do_records(struct fo_visit *visit, const char *records, size_t size)
                 size = middle;
             }
         }
+        before = offset;
     }
     if (result < 0) {
         fo_visit_error(visit, -result, NULL, 0);
@@ -140,13 +150,20 @@ static bool better_later(const struct fo_visit *visit) {
            atomic_load_explicit(&scan->frontier.pending, memory_order_relaxed) > FO_SCAN_PENDING;
 }
 
+static int refill(struct fo_worker *worker, struct fo_dents *dents) {
+    fo_worker_park(worker);
+    int result = fo_dents_refill(dents);
+    fo_worker_unpark(worker);
+    return result;
+}
+
 /* Reads the directory to its end, or until it is put aside. The reader is ended, or lives on in the frontier. */
 static void read_on(struct fo_visit *visit, struct fo_dents *dents) {
     struct fo_worker *worker = visit->worker;
     struct fo_scan *scan = visit->scan;
     int result;
     dents->buffer = worker->records;
-    while ((result = fo_dents_refill(dents)) > 0) {
+    while ((result = refill(worker, dents)) > 0) {
         bool shared = scan->stat_mask != 0 && hungry(visit) && !worker->inlined && set_aside(visit, dents);
         do_records(visit, dents->buffer, dents->filled);
         fo_worker_pulse(worker);
@@ -222,7 +239,9 @@ static bool enter_ignore(struct fo_visit *visit) {
 
 static void do_directory(struct fo_worker *worker, struct fo_directory *directory) {
     struct fo_visit visit;
+    fo_worker_park(worker);
     int result = fo_descent_open(worker, directory);
+    fo_worker_unpark(worker);
     if (!arrive(&visit, worker, directory) || result < 0) {
         if (result < 0) {
             fo_visit_error(&visit, -result, NULL, 0);

@@ -81,6 +81,8 @@ void fo_worker_pulse(struct fo_worker *worker) {
 static void work(struct fo_worker *worker) {
     struct fo_work *next;
     while ((next = fo_frontier_take(worker)) != NULL) {
+        /* It may hang at once, in the opening of the directory. */
+        atomic_store_explicit(&worker->since_ns, fo_scan_now(), memory_order_relaxed);
         fo_scan_work(worker, next);
         if (worker->hasty) {
             worker->hasty = false;
@@ -206,6 +208,7 @@ int fo_worker_start(struct fo_scan *scan) {
     for (int started = 0;; started++) {
         struct fo_worker *worker = worker_new(scan);
         if (worker == NULL) {
+            atomic_store(&scan->alone, started == 0);
             return started > 0 ? started : -ENOMEM;
         }
         if (!enlist(scan, worker)) {
@@ -218,6 +221,7 @@ int fo_worker_start(struct fo_scan *scan) {
             pthread_mutex_lock(&scan->frontier.lock);
             scan->concurrency.most = scan->concurrency.target = started > 0 ? started : 1;
             pthread_mutex_unlock(&scan->frontier.lock);
+            atomic_store(&scan->alone, started == 0);
             retire(worker);
             return started > 0 ? started : result;
         }

@@ -235,6 +235,8 @@ class Engine:
             if not self._admissible(path):
                 return
             with os.scandir(path) as entries:
+                if not self._options.follow_symlinks:
+                    self._check_real(path)
                 for entry in entries:
                     yield from self._entry(entry, below, depth)
             self._counts[1] += 1
@@ -255,6 +257,13 @@ class Engine:
                 raise error_from_errno(errno.ELOOP)
             self._visited.add((status.st_dev, status.st_ino))
         return True
+
+    def _check_real(self, path: bytes) -> None:
+        """Raises OSError if a component below the root is not a directory by now: what was opened may lie elsewhere."""
+        while len(path) > len(self._prefix):
+            if not stat_bits.S_ISDIR(os.lstat(path).st_mode):
+                raise error_from_errno(errno.ENOTDIR)
+            path = os.path.dirname(path)
 
     def _behind_link(self, path: bytes) -> bool:
         """Whether a component below the root is a symbolic link; one taken from a frontier may have become one."""

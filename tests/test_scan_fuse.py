@@ -1,0 +1,79 @@
+"""Scans of a file system of our own: one that does not tell types, answers late, or not at all."""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from benchmarks import fuse
+from tests.conftest import native_threads, settle
+from tests.trees import walked
+
+import fastos
+
+needs_fuse = pytest.mark.skipif(fuse.why_not() is not None, reason=fuse.why_not() or "")
+native = pytest.mark.native
+pytestmark = needs_fuse
+
+
+@contextlib.contextmanager
+def hanging(name: str) -> Iterator[Path]:
+    with fuse.slow_tree(0, hang=name, tops=4, subs=2, files=3) as (root, _):
+        yield root
+
+
+def until(condition: Callable[[], bool]) -> bool:
+    return settle(condition, 20)
+
+
+def test_types_that_the_file_system_does_not_tell() -> None:
+    with fuse.slow_tree(0, unknown=True, tops=3, subs=4, files=5) as (root, entries):
+        expected = walked(root)
+        assert len(expected) == entries
+        scan = fastos.scan(root)
+        assert sorted(scan.paths()) == expected
+        assert scan.errors == []
+        for entry in fastos.scan(root, fields=("size",)):
+            status = os.lstat(entry.path)
+            assert entry.type == ("directory" if os.path.isdir(entry.path) else "file")
+            assert entry.size == status.st_size
+        files = fastos.scan(root, where=fastos.field.type == "file")
+        assert sorted(files.paths()) == [path for path in expected if os.path.isfile(path)]
+
+
+@native
+@pytest.mark.parametrize("threads", [None, 2])
+def test_a_directory_that_hangs_is_named_and_stops_nothing_else(threads: int | None) -> None:
+    with hanging("top0001") as root:
+        found: list[str] = []
+        scan = fastos.scan(root, threads=threads)
+        stuck = str(root / "top0001")
+        consumer = threading.Thread(target=lambda: found.extend(scan.paths()))
+        consumer.start()
+        try:
+            assert until(lambda: scan.stats.stalled == (stuck,))
+            # The other directories are read meanwhile: 4 tops, and what the three that answer hold.
+            assert until(lambda: scan.stats.entries == 4 + 3 * (3 + 2 * (1 + 3)))
+        finally:
+            began = time.monotonic()
+            scan.close()
+            took = time.monotonic() - began
+            consumer.join()
+        assert took < 5  # it did not wait for the directory, which never answers
+        assert scan.stats.stalled == (stuck,)
+        assert stuck in found
+
+
+@native
+def test_a_root_that_hangs_can_be_given_up(tmp_path: Path) -> None:
+    with hanging("top0000") as root:
+        before = native_threads()
+        opener = threading.Thread(target=lambda: list(fastos.scan(root, max_depth=2).paths()), daemon=True)
+        opener.start()
+        assert until(lambda: native_threads() > before)
+    # The server is gone: whoever hung has been told.
+    opener.join(20)
+    assert not opener.is_alive()
