@@ -6,12 +6,14 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 enum {
     MOST_THREADS = 32,
     MOST_CLAIMED = 8, /* directories one thread takes at a time */
     SLOW_READ_NS = 300 * 1000, /* a read shorter than this never calls in another thread */
+    ENOUGH_EVIDENCE = 4,       /* once or twice it may have been for a lock */
     IDLE_NS = 100 * 1000 * 1000,
     WAIT_NS = 50 * 1000 * 1000,
     STACK_BYTES = 256 * 1024
@@ -21,6 +23,7 @@ pthread_mutex_t fo_pool_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work = PTHREAD_COND_INITIALIZER, done = PTHREAD_COND_INITIALIZER;
 static struct fo_walk *walks; /* those that want reading ahead; the one to serve next is first */
 static int threads, idle;
+static int evidence; /* of late: how often a thread has waited for what it read */
 static unsigned generation = 1;
 static pthread_once_t registered = PTHREAD_ONCE_INIT;
 
@@ -30,7 +33,7 @@ static void forget_everything(void) {
     pthread_cond_init(&work, NULL);
     pthread_cond_init(&done, NULL);
     walks = NULL;
-    threads = idle = 0;
+    threads = idle = evidence = 0;
     generation++;
 }
 
@@ -82,25 +85,21 @@ static struct fo_walk *next_walk(void) {
 
 static void start_thread(void);
 
-/* One thread, and how it has fared since its processor time was last asked for, which is a system call. */
+/* One thread. slow: its last reading took long. */
 struct worker {
     struct fo_reader reader;
-    int64_t cpu_ns, busy_ns;
     int slow;
 };
 
-/* Whether the last reading was a wait rather than work. */
-static int has_waited(struct worker *worker, int64_t wall) {
-    worker->busy_ns += wall;
-    worker->slow = wall > SLOW_READ_NS;
-    if (!worker->slow) {
-        return 0;
-    }
-    int64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-    int waited = cpu - worker->cpu_ns < worker->busy_ns / 4;
-    worker->cpu_ns = cpu;
-    worker->busy_ns = 0;
-    return waited;
+/* How often this thread has waited so far: blocked, not merely without a processor. */
+static long waits_of_thread(void) {
+#ifdef RUSAGE_THREAD
+    struct rusage usage;
+    return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nvcsw : 0;
+#else
+    static _Thread_local long calls; /* not told: a slow reading is taken for a wait */
+    return calls++;
+#endif
 }
 
 /* Reads a few directories of a walk without the lock: the fewer the less there is to do, one where each takes long. */
@@ -113,15 +112,18 @@ static void work_on(struct worker *worker, struct fo_walk *walk) {
     }
     walk->references++;
     pthread_mutex_unlock(&fo_pool_lock);
+    long waits = waits_of_thread();
     int waited = 0;
     int64_t began = clock_ns(CLOCK_MONOTONIC);
     for (size_t i = 0; i < count; i++) {
         listings[i] = fo_reader_read(&worker->reader, nodes[i]->path, 0);
         chains[i] = fo_node_children(nodes[i], listings[i], nodes[i]->inherits);
         int64_t now = clock_ns(CLOCK_MONOTONIC);
-        waited = has_waited(worker, now - began);
+        worker->slow = now - began > SLOW_READ_NS;
+        waited |= worker->slow;
         began = now;
     }
+    waited = waited && waits_of_thread() > waits;
     pthread_mutex_lock(&fo_pool_lock);
     for (size_t i = 0; i < count; i++) {
         fo_order_settle(walk, nodes[i], listings[i], chains[i]);
@@ -129,7 +131,9 @@ static void work_on(struct worker *worker, struct fo_walk *walk) {
     if (walk->waiting) {
         pthread_cond_broadcast(&done);
     }
-    if (waited && idle == 0 && fo_walk_wants(walk)) {
+    evidence = waited ? evidence + 1 : evidence / 2;
+    if (evidence >= ENOUGH_EVIDENCE && idle == 0 && fo_walk_wants(walk)) {
+        evidence = 0;
         start_thread();
     }
     fo_walk_release(walk);
@@ -137,7 +141,7 @@ static void work_on(struct worker *worker, struct fo_walk *walk) {
 
 static void *read_ahead(void *unused) {
     (void)unused;
-    struct worker worker = {.cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID)};
+    struct worker worker = {0};
     pthread_mutex_lock(&fo_pool_lock);
     while (walks != NULL) {
         struct fo_walk *walk = next_walk();

@@ -150,3 +150,14 @@ def test_any_byte(tmp_path: Path) -> None:
             open(name, "wb").close()
         assert not fastos.stat_many(names).errors
         assert not fastos.stat_many([os.fsdecode(name) for name in names]).errors
+
+
+def test_many_more_than_one_call_looks_at(tmp_path: Path) -> None:
+    paths = [tmp_path / f"file{i}" for i in range(5000)]
+    for i, path in enumerate(paths):
+        if i % 7:
+            path.write_bytes(b"x" * (i % 13))
+    found = fastos.stat_many(paths, ("size", "mtime_ns"), threads=2)
+    assert list(found["size"]) == [i % 13 if i % 7 else 0 for i in range(5000)]
+    assert list(found.errors) == list(range(0, 5000, 7))
+    assert all(isinstance(error, FileNotFoundError) for error in found.errors.values())

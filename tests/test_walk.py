@@ -243,6 +243,51 @@ def test_changes_that_leave_the_tree_alone_give_the_same_walk(bushy: Path, chang
     assert play(fastos.walk, bushy, change) == play(os.walk, bushy, change)
 
 
+@pytest.mark.parametrize("followlinks", [False, True])
+@pytest.mark.parametrize("late", ["pop", "append", "reverse", "clear", "insert", "absolute"])
+def test_lists_changed_late(bushy: Path, late: str, followlinks: bool) -> None:
+    """A list is changed again while the walk is below its directory: up to 3.11 that counts, from 3.12 on not."""
+
+    def steps(function: Any) -> Any:
+        held: list[tuple[str, list[str]]] = []
+        seen = []
+        for count, (path, dirs, files) in enumerate(function(bushy, followlinks=followlinks)):
+            seen.append((path, list(dirs), list(files)))
+            if count > 2500:
+                break
+            if dirs:
+                held.append((path, dirs))
+            if count % 11 == 5 and held:
+                above, names = held[-1]
+                if late == "pop":
+                    names.pop()
+                elif late == "append" and names:
+                    names.append(names[0])
+                elif late == "insert":
+                    names.insert(0, "leaf3")
+                elif late == "absolute":
+                    names.append(os.path.join(above, "leaf1"))
+                else:
+                    getattr(names, late)()
+                held.pop()
+        return seen
+
+    assert steps(fastos.walk) == steps(os.walk)
+
+
+@pytest.mark.parametrize("topdown", [True, False])
+def test_every_list_sorted_and_thinned(bushy: Path, topdown: bool) -> None:
+    def steps(function: Any) -> Any:
+        seen = []
+        for path, dirs, files in function(bushy, topdown=topdown):
+            dirs.sort(key=lambda name: name[::-1])
+            dirs[:] = [name for name in dirs if not name.endswith("7")]
+            seen.append((path, list(dirs), files))
+        return seen
+
+    assert steps(fastos.walk) == steps(os.walk)
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_tree_as_it_is_at_each_yield(bushy: Path, change: Change) -> None:
     """Each step shows the directory as it is at that moment, read ahead or not."""

@@ -151,7 +151,7 @@ def _topdown(top: AnyStr, onerror: OnError, followlinks: bool) -> Iterator[Step[
     tree = _Tree.take(isinstance(top, str), 0 if skip_link else lib.FO_WALK_FOLLOW)
     confirm, audit = lib.fo_walk_confirm, sys.audit
     names, items, handle, coming = tree.names, tree.items, tree.handle, _NOTHING
-    path = above = top
+    path = above = name = top
     # The names that are being iterated, and what goes before each.
     live: Iterator[AnyStr] = iter(())
     prefix = path[:0]
@@ -163,12 +163,15 @@ def _topdown(top: AnyStr, onerror: OnError, followlinks: bool) -> Iterator[Step[
                 if first and names[first - 1] == path and confirm(handle):
                     audit("os.scandir", path)
                     found = True
-                elif found := not (first and skip_link and names[first - 1] != path and islink(path)):
-                    coming = _NOTHING
-                    item = tree.fetch(path, skip_link)
-                    names, items, handle = tree.names, tree.items, tree.handle
-                    if found := item is not None:
-                        first, middle, end = item
+                else:
+                    path = join(above, name) if frames else top  # the caller may have put in an absolute path
+                    found = not (first and skip_link and names[first - 1] != path and islink(path))
+                    if found:
+                        coming = _NOTHING
+                        item = tree.fetch(path, skip_link)
+                        names, items, handle = tree.names, tree.items, tree.handle
+                        if found := item is not None:
+                            first, middle, end = item
             except OSError as error:
                 coming, found = _NOTHING, False
                 if onerror is not None:
