@@ -71,6 +71,10 @@ class Client:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "Exit codes: 0 done; 1 the supervisor refused, or a service has failed; 2 wrong usage; 3 no supervisor there; "
+        "4 wait-ready ran out of time."
+    )
     parser.add_argument(
         "--socket",
         "-S",
@@ -120,7 +124,8 @@ def main(options: argparse.Namespace) -> int:
         print("fastos ctl: not ready in time", file=sys.stderr)
         return 4
     except OSError as error:
-        print(f"fastos ctl: {error}", file=sys.stderr)
+        said = error.strerror or error
+        print(f"fastos ctl: no supervisor answers at {options.socket} ({said}); see --socket", file=sys.stderr)
         return NO_SUPERVISOR
     except KeyboardInterrupt:
         return 130

@@ -10,9 +10,17 @@ from types import FrameType
 from typing import Any
 
 CONFIGURATION_ERROR = 2
+EPILOG = """\
+signals: TERM and INT stop everything in order, a second time at once; HUP reads the file again; USR1 opens the log
+files anew; USR2 executes the supervisor anew, keeping its children.
+exit codes: 0 ended as asked; 1 a restart limit said to shut down, or it could not start; 2 the configuration or the
+arguments are wrong; with COMMAND: its own code, or 128 + the number of the signal that killed it.
+The file is described in docs/supervise.md.
+"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    parser.epilog, parser.formatter_class = EPILOG, argparse.RawDescriptionHelpFormatter
     parser.add_argument("file", nargs="?", help="TOML file or Procfile (default: services.toml, else Procfile)")
     parser.add_argument("--check", action="store_true", help="check the file and start nothing")
     parser.add_argument("--control", metavar="PATH", help="control socket (default: the file's, or $FASTOS_CONTROL)")
