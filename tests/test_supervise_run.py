@@ -772,7 +772,7 @@ def test_a_service_on_a_terminal() -> None:
     try:
         service = python(
             "a",
-            "import os; print(os.getsid(0) == os.getpid(), os.tcgetsid(0) == os.getpid())",
+            "import os; print(os.getsid(0) == os.getpid(), os.tcgetpgrp(0) == os.getpid())",
             restart="never",
             stdin=os.ttyname(terminal),
             controlling_tty=True,
@@ -835,3 +835,19 @@ def test_is_born_in_its_cgroup_and_all_in_it_is_killed() -> None:
 def test_options_that_make_no_sense_are_refused_at_once(options: dict[str, object], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=f"service 'a': .*{message}"):
         Service("a", FOREVER, **options)
+
+
+def test_a_reload_brings_back_those_that_require_what_changed() -> None:
+    first = [Service("db", FOREVER), Service("web", FOREVER, requires="db"), Service("off", FOREVER, requires="web")]
+    later = [Service("db", [*FOREVER, "1"]), Service("web", [*FOREVER, "2"], requires="db"), first[2]]
+    with Supervisor(first) as supervisor:
+        supervisor.start_all()
+        supervisor.stop("off")
+        step_until(supervisor, is_state(supervisor, "off", "stopped"))
+        before = {name: status.pid for name, status in supervisor.status().items()}
+        for services in (later, [later[0], *first[1:]], first):
+            supervisor.reload(services)
+            step_until(supervisor, lambda: states(supervisor) == {"db": "running", "web": "running", "off": "stopped"})
+        after = {name: status.pid for name, status in supervisor.status().items()}
+        assert before["db"] != after["db"]
+        assert before["web"] != after["web"]

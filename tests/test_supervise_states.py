@@ -212,7 +212,7 @@ class Supervision(RuleBasedStateMachine):
         """No service is forgotten in WAITING when nothing holds it any more."""
         for unit in self.roster.units.values():
             if unit.state is State.WAITING and unit.wanted:
-                held = unit.group is not None and unit.group.unsettled
+                held = unit.group is not None and unit.group.holds()
                 assert held or self.conductor.blockers(unit)
 
     def teardown(self) -> None:
@@ -232,3 +232,119 @@ class Supervision(RuleBasedStateMachine):
 
 TestSupervision = Supervision.TestCase
 TestSupervision.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+class Stage:
+    """A conductor over fake children, without the clock moving."""
+
+    def __init__(self, *services: Service, groups: dict[str, str] | None = None) -> None:
+        self.children = FakeChildren()
+        self.said: list[str] = []
+        timers = Timers(lambda: 0)
+        self.conductor = Conductor(timers, self.children, FakeProbes(), self.changed, lambda unit: None, lambda: 0)
+        self.roster = Roster(None, groups or {})  # type: ignore[arg-type]
+        for service in check_services(services, groups or {}).values():
+            for unit in self.roster.create(service):
+                self.conductor.add(unit)
+        self.roster.wire()
+        self.units = self.roster.units
+        for unit in self.units.values():
+            self.conductor.start(unit)
+        self.said.clear()
+
+    def changed(self, unit: Unit, before: State) -> None:
+        if unit.state in (State.STOPPING, State.RESTARTING, State.STARTING):
+            self.said.append(f"{unit.name} {unit.state.name.lower()}")
+
+    def end(self, name: str, code: int | None = 0) -> None:
+        del self.children.alive[name]
+        self.conductor.ended(self.units[name], Exit(code=code) if code is not None else Exit(signal=15))
+
+    def states(self) -> dict[str, str]:
+        return {name: unit.state.name.lower() for name, unit in self.units.items()}
+
+
+def test_restart_takes_those_along_that_require_it() -> None:
+    stage = Stage(
+        Service("db", ["db"]),
+        Service("web", ["web"], requires="db"),
+        Service("proxy", ["proxy"], requires="web"),
+        Service("cron", ["cron"], after="db"),
+    )
+    stage.conductor.restart(stage.units["db"])
+    assert stage.said == ["proxy restarting"]
+    stage.end("proxy")
+    stage.end("web")
+    assert stage.said == ["proxy restarting", "web restarting", "db restarting"]
+    stage.end("db")
+    assert stage.said[3:] == ["db starting", "web starting", "proxy starting"]
+    assert set(stage.states().values()) == {"running"}
+
+
+def test_a_failure_leaves_alone_who_runs_and_fails_who_waits() -> None:
+    stage = Stage(
+        Service("db", ["db"], restart="never"),
+        Service("web", ["web"], requires="db", backoff=0),
+        Service("late", ["late"], requires="web", readiness="notify"),
+        Service("last", ["last"], requires="late"),
+    )
+    stage.end("db", 1)
+    assert stage.states() == {"db": "failed", "web": "running", "late": "starting", "last": "waiting"}
+    stage.end("web", 1)  # its restart would need the database
+    assert stage.states()["web"] == "failed"
+    assert stage.units["web"].message == "db, which it requires, has failed"
+    assert stage.states()["last"] == "waiting"  # for `late`, which runs
+    stage.conductor.start(stage.units["last"])
+    stage.conductor.start(stage.units["late"])
+    assert stage.states() == {"db": "running", "web": "running", "late": "starting", "last": "waiting"}
+
+
+def test_a_failed_job_fails_all_that_wait_for_it() -> None:
+    stage = Stage(
+        Service("migrate", ["migrate"], restart="never", readiness="exit"),
+        Service("web", ["web"], requires="migrate"),
+        Service("proxy", ["proxy"], requires="web"),
+        Service("cron", ["cron"], after="web"),
+    )
+    stage.end("migrate", 1)
+    assert stage.states() == {"migrate": "failed", "web": "failed", "proxy": "failed", "cron": "running"}
+    stage.conductor.restart(stage.units["migrate"])
+    stage.end("migrate")
+    assert stage.states() == {"migrate": "exited", "web": "running", "proxy": "running", "cron": "running"}
+
+
+GROUP = tuple(Service(name, [name], restart_group="g", backoff=0, restart_limit=(1, 60)) for name in "abcd")
+
+
+def test_a_group_stops_in_reverse_order() -> None:
+    stage = Stage(*GROUP, groups={"g": "rest_for_one"})
+    stage.end("b", 1)
+    assert stage.said == ["d restarting"]
+    stage.end("d")
+    assert stage.said == ["d restarting", "c restarting"]
+    stage.end("c")
+    assert sorted(stage.said[2:]) == ["b starting", "c starting", "d starting"]
+    stage.said.clear()
+    stage.conductor.stop(stage.units.values())
+    for name in "dcba":
+        assert stage.said[-1] == f"{name} stopping"
+        stage.end(name)
+    assert len(stage.said) == 4
+
+
+@pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
+def test_a_group_gives_up_when_a_member_does(strategy: str) -> None:
+    other = Service("other", ["other"])
+    user = Service("user", ["user"], requires="a")
+    stage = Stage(*GROUP, other, user, groups={"g": strategy})
+    stage.end("d", 1)
+    for name in ("user", "c", "b", "a"):
+        if stage.units[name].state is State.RESTARTING:
+            stage.end(name)
+    assert set(stage.states().values()) == {"running"}
+    stage.end("d", 1)
+    for name in ("user", "c", "b", "a"):
+        stage.end(name)
+    expected = dict.fromkeys(("a", "b", "c", "user"), "stopped")
+    assert stage.states() == {**expected, "d": "failed", "other": "running"}
+    assert stage.units["a"].message == "stopped: d of its group has failed"

@@ -235,6 +235,8 @@ class Processes:
 
     def signal(self, unit: Unit, number: int) -> None:
         """To the process, or to its group where the service has one of its own."""
+        if not unit.pid:
+            return  # 0 would be our own group
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if unit.main_pid and unit.main_pid != unit.pid:
                 tree.send(unit.main_pid, number)

@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from fastos.supervise.policy import History, verdict
-from fastos.supervise.states import ALIVE, TABLE, UP, Action, Event, ImpossibleEvent, State
+from fastos.supervise.states import ALIVE, DOWN, LEAVING, TABLE, UP, Action, Event, ImpossibleEvent, State
 from fastos.supervise.timers import Timers
 from fastos.supervise.unit import UNSETTLED, Exit, Unit
 
-_LEAVING: Final = frozenset({State.STOPPING, State.RESTARTING, State.ABORTING})
 _STARTED: Final = frozenset({State.RUNNING, State.RELOADING, State.EXITED})
 
 
@@ -103,36 +102,55 @@ class Conductor:
         while todo:
             wanted = todo.pop()
             if not wanted.wanted or wanted is unit or wanted.state is State.FAILED:
+                wanted.stop_pending = wanted.stop_pending and wanted.wanted  # a restart under way goes on
                 wanted.wanted = True
-                wanted.stop_pending = False
                 todo.extend(other for other in wanted.requires if not other.wanted or other.state is State.FAILED)
                 self.post(wanted, Event.START)
+                if wanted.state is State.WAITING:
+                    self._go_if_free(wanted)
+                self._release_group(wanted)
 
     def stop(self, units: Iterable[Unit]) -> None:
         """Wants the units no more, nor any that require them; each is told when those that depend on it are down."""
-        doomed: list[Unit] = []
-        todo = list(units)
-        seen = set(map(id, todo))
-        while todo:
-            unit = todo.pop()
-            doomed.append(unit)
+        self._stop_in_order(self.with_requirers(units))
+
+    def _stop_in_order(self, doomed: list[Unit]) -> None:
+        for unit in doomed:
             unit.wanted = False
             unit.stop_pending = True
-            for dependent in unit.dependents or ():
-                if unit in dependent.requires and id(dependent) not in seen:
-                    seen.add(id(dependent))
-                    todo.append(dependent)
         for unit in doomed:
             self._stop_if_free(unit)
 
     def restart(self, unit: Unit) -> None:
-        """Starts the unit anew; those that depend on it keep running."""
-        unit.wanted = True
-        unit.stop_pending = False
+        """Starts the unit anew, and with it those wanted ones that require it: they stop before and start after it."""
+        again = [other for other in self.with_requirers([unit]) if other is unit or other.wanted]
         for other in unit.requires:
-            if not other.wanted:
+            if not other.wanted or other.state is State.FAILED:
                 self.start(other)
-        self.post(unit, Event.RESTART)
+        unit.wanted = True
+        self._restart_in_order(again)
+
+    def with_requirers(self, units: Iterable[Unit]) -> list[Unit]:
+        """The units, and all that require one of them, directly or not."""
+        found: list[Unit] = []
+        todo = list(units)
+        seen = set(map(id, todo))
+        while todo:
+            unit = todo.pop()
+            found.append(unit)
+            for dependent in unit.dependents or ():
+                if unit in dependent.requires and id(dependent) not in seen:
+                    seen.add(id(dependent))
+                    todo.append(dependent)
+        return found
+
+    def _restart_in_order(self, units: Iterable[Unit]) -> None:
+        pending = list(units)
+        for unit in pending:
+            unit.stop_pending = True
+        for unit in pending:
+            if unit.stop_pending:
+                self._stop_if_free(unit)
 
     # -- what happens
 
@@ -147,7 +165,12 @@ class Conductor:
         unit.last_exit = end
         if unit.state not in ALIVE:
             raise ImpossibleEvent(f"{unit.name}: a child ended in state {unit.state.name}")
-        self.post(unit, self._judge(unit, end))
+        self._draining, nested = True, self._draining  # what the verdict sets off comes with this event, not before
+        try:
+            event = self._judge(unit, end)
+        finally:
+            self._draining = nested
+        self.post(unit, event)
 
     def expired(self, unit: Unit) -> None:
         """The deadline of the unit's state has passed."""
@@ -160,6 +183,8 @@ class Conductor:
         try:
             while self._queue:
                 unit, event = self._queue.popleft()
+                if event in (Event.STOP, Event.RESTART):
+                    unit.stop_pending = False
                 row = TABLE[unit.state][event]
                 if row is None:
                     raise ImpossibleEvent(f"{unit.name}: {event.name} in state {unit.state.name}")
@@ -180,18 +205,22 @@ class Conductor:
         unit.since_ns = time.time_ns()
         self.counts[before] -= 1
         self.counts[state] += 1
-        if not (before in _LEAVING and state in _LEAVING):
+        if not (before in LEAVING and state in LEAVING):
             self._timers.cancel(unit)
-        if (unit.readiness is not None or unit.health is not None) and (state in _LEAVING or state not in ALIVE):
+        if (unit.readiness is not None or unit.health is not None) and (state in LEAVING or state not in ALIVE):
             self._probes.end(unit)
 
     def _settle(self, unit: Unit, before: State) -> None:
         """Lets others go on that waited for this change."""
         state = unit.state
         if state is State.WAITING:
+            if before not in DOWN and any(other.state is State.FAILED for other in unit.requires):
+                self._bereave(unit, next(other for other in unit.requires if other.state is State.FAILED))
             self._go_if_free(unit)
         if unit.group is not None:
             self._settle_group(unit, before)
+        if state is State.FAILED:
+            self._fail_waiting(unit)
         if unit.dependents is not None and not (state in UP and before in UP):
             for dependent in unit.dependents:
                 if dependent.state is State.WAITING:
@@ -203,12 +232,32 @@ class Conductor:
         if unit.stop_pending and state not in ALIVE and state is not State.STOPPED:
             self._stop_if_free(unit)
 
+    def _fail_waiting(self, failed: Unit) -> None:
+        """Those that wait for a unit that they require fail with it; those that run go on."""
+        for dependent in failed.dependents or ():
+            if dependent.state is State.WAITING and dependent.wanted and failed in dependent.requires:
+                self._bereave(dependent, failed)
+
+    def _bereave(self, unit: Unit, failed: Unit) -> None:
+        unit.message = f"{failed.name}, which it requires, has failed"
+        self.post(unit, Event.BEREFT)
+
     def _settle_group(self, unit: Unit, before: State) -> None:
         group = unit.group
         assert group is not None
         group.unsettled += (unit.state in UNSETTLED) - (before in UNSETTLED)
-        if group.unsettled == 0 and before in UNSETTLED:
+        if not group.together:
+            return
+        if unit.state not in ALIVE and before in ALIVE:
             for member in group.members:
+                if member.stop_pending:
+                    self._stop_if_free(member)
+        self._release_group(unit)
+
+    def _release_group(self, unit: Unit) -> None:
+        """Lets the waiting members go, if the group does not hold them."""
+        if unit.group is not None and not unit.group.holds():
+            for member in unit.group.members:
                 if member.state is State.WAITING:
                     self._go_if_free(member)
 
@@ -220,6 +269,8 @@ class Conductor:
 
     @staticmethod
     def _lets_start(other: Unit, unit: Unit) -> bool:
+        if other.stop_pending and other.wanted:
+            return False  # it is about to be restarted
         if other.service.readiness.kind == "exit" and other.state is not State.EXITED:
             satisfied = False
         else:
@@ -231,7 +282,7 @@ class Conductor:
     def _go_if_free(self, unit: Unit) -> None:
         if not unit.wanted:
             return  # its stop is only put off until its dependents are down
-        if unit.group is not None and unit.group.strategy != "one_for_one" and unit.group.unsettled:
+        if unit.group is not None and unit.group.holds():
             return
         for other in unit.befores:
             if not self._lets_start(other, unit):
@@ -239,11 +290,24 @@ class Conductor:
         self.post(unit, Event.GO)
 
     def _stop_if_free(self, unit: Unit) -> None:
+        """Stops, or restarts, a unit unless one that has to go before it is still there."""
         for dependent in unit.dependents or ():
-            if not dependent.wanted and dependent.state in ALIVE:
+            if dependent.state in ALIVE and (not dependent.wanted or self._goes_down_before(dependent, unit)):
                 return
-        unit.stop_pending = False
-        self.post(unit, Event.STOP)
+        group = unit.group
+        if group is not None and group.together and unit.state in ALIVE:
+            for member in reversed(group.members):
+                if member is unit:
+                    break
+                if member.is_leaving():
+                    return
+        self.post(unit, Event.RESTART if unit.wanted else Event.STOP)
+        if unit.wanted and unit.state is State.WAITING:
+            self._go_if_free(unit)
+
+    @staticmethod
+    def _goes_down_before(dependent: Unit, unit: Unit) -> bool:
+        return dependent.is_leaving() and unit in dependent.requires
 
     # -- what an end means
 
@@ -273,17 +337,21 @@ class Conductor:
             unit.message = f"restarted more than {limit.count} times in {limit.window:g} s"
             if limit.then == "shutdown":
                 self._give_up(unit)
+            elif unit.group is not None and unit.group.together:
+                self._end_group(unit)
             return Event.DIED_FAILED
         unit.restarts += 1
         if unit.group is not None:
-            for fellow in unit.group.fellows(unit):
-                if fellow.wanted and fellow.state in ALIVE:
-                    self.post_later(fellow, Event.RESTART)
+            self._restart_in_order([f for f in unit.group.fellows(unit) if f.wanted and f.state in ALIVE])
         return Event.DIED_RETRY
 
-    def post_later(self, unit: Unit, event: Event) -> None:
-        """Puts an event behind the one that is about to be posted."""
-        self._queue.append((unit, event))
+    def _end_group(self, failed: Unit) -> None:
+        """One member has failed once too often: the group gives up, and the others stop."""
+        assert failed.group is not None
+        others = [member for member in failed.group.members if member is not failed and member.wanted]
+        for member in others:
+            member.message = f"stopped: {failed.name} of its group has failed"
+        self._stop_in_order([unit for unit in self.with_requirers(others) if unit is not failed])
 
     # -- actions
 

@@ -82,12 +82,13 @@ class Reloads:
         strategies = roster.groups if groups is None else dict(groups)
         checked = check_services(services, strategies)
         change = compare(roster.services, checked)
+        wanted = {name for name, unit in roster.units.items() if unit.wanted}
         roster.groups = strategies
         for name in change.removed:
             for unit in roster.units_of(name):
                 self.drop_when_down(unit)
         for name in (*change.restarted, *change.updated):
-            self._replace(checked[name], restart=name in change.restarted)
+            self._replace(checked[name], name in change.restarted, wanted)
         for name in change.added:
             self._create(checked[name], checked[name].autostart and self._supervisor.is_started())
         roster.wire()
@@ -118,21 +119,23 @@ class Reloads:
             if start:
                 supervisor.later(lambda unit=unit: supervisor.conductor.start(unit))  # type: ignore[misc]
 
-    def _replace(self, service: Service, restart: bool) -> None:
+    def _replace(self, service: Service, restart: bool, wanted: set[str]) -> None:
+        """`wanted`: the instances that were, before this reload stopped any."""
+        conductor = self._supervisor.conductor
         old = self._supervisor.roster.units_of(service.name)
         names = service.unit_names()
-        wanted = any(unit.wanted for unit in old)
         for unit in old:
             if unit.name not in names:
                 self.drop_when_down(unit)
             elif not restart:
                 unit.service = service
             else:
-                again = unit.wanted
+                # Those that require it stop before it, and come back with it.
+                again = [other for other in conductor.with_requirers([unit]) if other.name in wanted]
                 self._when_down(unit, lambda unit=unit, again=again: self._exchange(unit, service, again))  # type: ignore[misc]
-        self._create(service, start=wanted)
+        self._create(service, start=any(unit.name in wanted for unit in old))
 
-    def _exchange(self, unit: Unit, service: Service, again: bool) -> None:
+    def _exchange(self, unit: Unit, service: Service, again: list[Unit]) -> None:
         supervisor = self._supervisor
         supervisor.processes.forget(unit.service)
         logs_differ = (unit.service.log, unit.service.error_log) != (service.log, service.error_log)
@@ -141,8 +144,14 @@ class Reloads:
             for stream in unit.streams:
                 stream.close()
             supervisor.logs.open(unit)
-        if again:
-            supervisor.later(lambda: supervisor.conductor.start(unit))
+        for other in again:
+            supervisor.later(lambda other=other: self._start_again(other))  # type: ignore[misc]
+
+    def _start_again(self, unit: Unit) -> None:
+        """Unless it is gone by now, or goes."""
+        known = self._supervisor.roster.units.get(unit.name)
+        if known is unit and unit.name not in self._after_down and not unit.wanted:
+            self._supervisor.conductor.start(unit)
 
     def _drop(self, unit: Unit) -> None:
         supervisor = self._supervisor

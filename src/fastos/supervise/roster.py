@@ -78,6 +78,7 @@ class Roster:
         groups = {name: RestartGroup(name, strategy) for name, strategy in self.groups.items()}
         for unit in self.units.values():
             unit.dependents = None
+            unit.group = None
         for unit in self.units.values():
             service = unit.service
             if service.after or service.requires:
@@ -89,9 +90,20 @@ class Roster:
                     other.dependents.append(unit)
             else:
                 unit.requires = unit.befores = ()
-            unit.group = groups[service.restart_group] if service.restart_group else None
-            if unit.group is not None:
-                unit.group.adopt(unit)
+        if groups:
+            self._wire_groups(groups)
+
+    def _wire_groups(self, groups: dict[str, RestartGroup]) -> None:
+        """Members stand in an order in which they can start: stopped the other way round, none waits for another that
+        waits for it."""
+        edges = {name: (*service.after, *service.requires) for name, service in self.services.items()}
+        known = {name: [other for other in others if other in edges] for name, others in edges.items()}
+        for name in start_order(known):
+            service = self.services[name]
+            if service.restart_group in groups:
+                for unit in self._of_service.get(name, ()):
+                    unit.group = groups[service.restart_group]
+                    unit.group.adopt(unit)
 
     def _named(self, names: Iterable[str]) -> tuple[Unit, ...]:
         return tuple(unit for name in names for unit in self._of_service.get(name, ()))

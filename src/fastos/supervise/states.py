@@ -47,6 +47,7 @@ class Event(IntEnum):
     DIED_RETRY = 8  # no child any more (or none could be made): restart it after a delay
     DIED_DONE = 9  # no child any more: it has done its work
     DIED_FAILED = 10  # no child any more: it is not to be restarted
+    BEREFT = 11  # what it requires has failed
 
 
 class Action(IntEnum):
@@ -66,6 +67,9 @@ ALIVE: Final = frozenset(
 )
 """States with a child."""
 
+LEAVING: Final = frozenset({State.STOPPING, State.RESTARTING, State.ABORTING})
+"""States of those that were told to stop."""
+
 UP: Final = frozenset({State.RUNNING, State.RELOADING})
 """States in which those that come after may start."""
 
@@ -84,6 +88,7 @@ _TRANSITIONS: Final[dict[State, dict[Event, Row]]] = {
     S.WAITING: {
         E.GO: (S.STARTING, (A.SPAWN,)),
         E.STOP: (S.STOPPED, ()),
+        E.BEREFT: (S.FAILED, ()),
     },
     S.STARTING: {
         E.READY: (S.RUNNING, (A.BECOME_READY,)),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastos.supervise.policy import History
 from fastos.supervise.service import Service
-from fastos.supervise.states import State
+from fastos.supervise.states import ALIVE, LEAVING, State
 
 if TYPE_CHECKING:
     from fastos.supervise.log import Stream
@@ -69,6 +69,15 @@ class RestartGroup:
         self.members: list[Unit] = []
         self.unsettled = 0
 
+    @property
+    def together(self) -> bool:
+        """Whether one member's fate is the others'."""
+        return self.strategy != "one_for_one"
+
+    def holds(self) -> bool:
+        """Whether nobody of the group may start now: some are still on their way down, or have their delay."""
+        return self.together and (self.unsettled > 0 or any(member.is_leaving() for member in self.members))
+
     def adopt(self, unit: "Unit") -> None:
         self.members.append(unit)
         self.unsettled += unit.state in UNSETTLED
@@ -126,7 +135,8 @@ class Unit:
         self.number = number  # of the instance, from 1
         self.state = State.STOPPED
         self.wanted = False
-        self.stop_pending = False  # to be stopped as soon as its dependents are down
+        # To be stopped, or if wanted restarted, as soon as those that go before it are down.
+        self.stop_pending = False
         self.pid = 0
         self.pidfd = -1
         self.process: Any = None  # the backend's own handle, where it needs one
@@ -151,6 +161,10 @@ class Unit:
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.state.name.lower()} pid={self.pid}>"
+
+    def is_leaving(self) -> bool:
+        """Whether it has a process, and is told to stop or will be as soon as those before it are down."""
+        return (self.stop_pending and self.state in ALIVE) or self.state in LEAVING
 
     def on_ready(self, events: int) -> None:
         """Its pidfd says that the child has ended."""
