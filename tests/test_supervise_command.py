@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -207,6 +206,25 @@ def alive(pid: int) -> bool:
         return False
 
 
+def test_an_adopted_group_is_stopped_whole(started: Callable[..., Command], tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    toml = f"""[services.a]
+command = "echo $$ >> {pids}; sleep 1000 & echo $! >> {pids}; wait"
+"""
+    first = started(toml, "--state-file", str(tmp_path / "state"))
+    first.ask("wait-ready")
+    wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 2)
+    first.process.kill()
+    first.process.wait()
+    first.log.close()
+    second = started(toml, "--state-file", str(tmp_path / "state"))
+    second.ask("wait-ready")
+    assert [entry["adopted"] for entry in second.ask("status")] == [True]
+    second.ask("stop", names=["a"])
+    wait_until(lambda: second.states()["a"] == "stopped")
+    wait_until(lambda: not any(alive(int(pid)) for pid in pids.read_text().split()))
+
+
 def test_a_stale_or_broken_state_file_adopts_nobody(started: Callable[..., Command], tmp_path: Path) -> None:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     lines = [
@@ -326,7 +344,8 @@ def test_help_names_everything() -> None:
         "upgrade",
     ):
         assert action in result.stdout
-    assert sys.version_info >= (3, 11)
+    result = subprocess.run([*FASTOS, "supervise", "--help"], capture_output=True, text=True, check=True)
+    assert "128 + the number of the signal" in result.stdout
 
 
 def test_the_example_runs() -> None:

@@ -1,7 +1,9 @@
 """The control socket and `fastos ctl`, the metrics: what they answer, and what they survive."""
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -185,6 +187,37 @@ def test_ctl_commands(running: Running, tmp_path: Path) -> None:
     assert running.ctl("shutdown").returncode == 0
     running.thread.join()
     assert running.ctl("status").returncode == 3
+
+
+def test_a_live_table_on_a_terminal(running: Running) -> None:
+    assert running.ctl("wait-ready", "web").returncode == 0
+    master, terminal = os.openpty()
+    command = [PYTHON, "-m", "fastos", "ctl", "--socket", running.path, "status", "--watch", "--interval", "0.05"]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    process = subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, env=environment)
+    os.close(terminal)
+    shown = b""
+
+    def read_until(wanted: bytes) -> None:
+        nonlocal shown
+        while wanted not in shown:
+            shown += os.read(master, 65536)
+
+    try:
+        read_until(b"running")
+        assert b"\x1b[" in shown
+        with Client(running.path) as client:
+            client.ask("start", names=["job"])
+        read_until(b"code 3")
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(OSError):  # EIO: the other side is closed
+            while os.read(master, 65536):
+                pass
+        assert process.wait(60) == 130
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
 
 
 def test_logs_are_followed(tmp_path: Path) -> None:
