@@ -81,11 +81,16 @@ int fo_walk_reset(struct fo_walk *walk, int flags) {
     }
     clear_run(walk);
     lock(walk);
-    int registered = walk->registered;
+    int registered = walk->registered, busy = walk->references > 1;
     fo_order_drop_below(walk, 0);
-    if (registered) {
+    if (registered && !busy) {
         fo_pool_forget(walk);
+    }
+    if (registered) {
         pthread_mutex_unlock(&fo_pool_lock);
+    }
+    if (busy) {
+        return -EBUSY; /* it stays registered: what a thread is still at is shared, and touched with the lock only */
     }
     if (walk->names.capacity > MOST_KEPT) {
         free(walk->names.data);

@@ -28,7 +28,7 @@ struct fo_walk_batch {
 /* Returns a new walk with nothing in it, or NULL when out of memory. */
 struct fo_walk *fo_walk_open(int flags);
 
-/* Makes a walk as new. Returns 0, or -ECHILD in a forked child: leave it alone then. */
+/* Makes a walk as new. Returns 0; -EBUSY while a thread reads ahead for it, -ECHILD in a forked child: close it then. */
 int fo_walk_reset(struct fo_walk *walk, int flags);
 
 /* Hands out the directory at path, read now or confirmed now, and with it those that come next and are read already.

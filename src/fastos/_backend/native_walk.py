@@ -74,18 +74,19 @@ class _Tree:
     items: Iterator[Item]
 
     def restart(self, flags: int) -> None:
-        """Forgets everything. In a forked child that means another handle: the old one may have been in mid-change."""
+        """Forgets everything. That means another handle while a thread is at the old one, and in a forked child, where
+        it may have been in mid-change."""
         if lib.fo_walk_reset(self.handle, flags):
+            lib.fo_walk_close(self.handle)
             self.open()
             check(lib.fo_walk_reset(self.handle, flags))
         self.flags = flags
 
     def give_back(self) -> None:
-        if lib.fo_walk_reset(self.handle, self.flags) == 0:
-            if len(self.idle) < _MOST_IDLE:
-                self.idle.append(self)
-            else:
-                lib.fo_walk_close(self.handle)
+        if lib.fo_walk_reset(self.handle, self.flags) == 0 and len(self.idle) < _MOST_IDLE:
+            self.idle.append(self)
+        else:
+            lib.fo_walk_close(self.handle)
 
     def fetch(self, path: Any, skip_link: bool) -> Item | None:
         """The directory at path as it is now; self.names and self.items follow it. None: a link that is to be skipped.
