@@ -100,3 +100,17 @@ def ordinary_user() -> tuple[int, int]:
 
     entry = pwd.getpwnam("nobody")
     return entry.pw_uid, entry.pw_gid
+
+
+@pytest.fixture
+def memory_path(tmp_path: Path) -> Iterator[Path]:
+    """An empty directory in memory where there is such a place: for directories of very many files."""
+    import shutil
+    import tempfile
+
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK | os.X_OK):
+        memory = tmp_path
+    directory = Path(tempfile.mkdtemp(dir=memory))
+    yield directory
+    shutil.rmtree(directory)

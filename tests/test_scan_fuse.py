@@ -68,7 +68,7 @@ def test_a_directory_that_hangs_is_named_and_stops_nothing_else(threads: int | N
 
 
 @native
-def test_a_root_that_hangs_can_be_given_up(tmp_path: Path) -> None:
+def test_a_top_directory_that_hangs_can_be_given_up(tmp_path: Path) -> None:
     with hanging("top0000") as root:
         before = native_threads()
         opener = threading.Thread(target=lambda: list(fastos.scan(root, max_depth=2).paths()), daemon=True)
