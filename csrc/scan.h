@@ -76,7 +76,7 @@ struct fo_descriptors {
     pthread_mutex_t lock;
     struct fo_directory *oldest, *newest; /* nodes whose descriptor is kept open for their children */
     int kept;
-    int limit; /* of those kept, few until it matters; */
+    _Atomic int limit; /* of those kept, few until it matters; written under the lock, read anywhere */
     bool limited; /* then what the process can afford */
 };
 

@@ -143,7 +143,8 @@ static bool better_later(const struct fo_visit *visit) {
     if (visit->worker->inlined) {
         return fo_scan_now() > visit->worker->deadline_ns;
     }
-    if (atomic_load_explicit(&scan->frontier.set_aside, memory_order_relaxed) >= scan->descriptors.limit / 2) {
+    int affordable = atomic_load_explicit(&scan->descriptors.limit, memory_order_relaxed) / 2;
+    if (atomic_load_explicit(&scan->frontier.set_aside, memory_order_relaxed) >= affordable) {
         return false;
     }
     return visit->children > 0 &&
