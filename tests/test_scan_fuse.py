@@ -69,9 +69,13 @@ def test_a_directory_that_hangs_is_named_and_stops_nothing_else(threads: int | N
 
 @native
 def test_a_top_directory_that_hangs_can_be_given_up(tmp_path: Path) -> None:
+    def read(root: str) -> None:
+        with contextlib.suppress(OSError):  # the mount may be gone before the root itself is read
+            list(fastos.scan(root, max_depth=2).paths())
+
     with hanging("top0000") as root:
         before = native_threads()
-        opener = threading.Thread(target=lambda: list(fastos.scan(root, max_depth=2).paths()), daemon=True)
+        opener = threading.Thread(target=read, args=(root,), daemon=True)
         opener.start()
         assert until(lambda: native_threads() > before)
     # The server is gone: whoever hung has been told.
