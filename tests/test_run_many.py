@@ -239,3 +239,16 @@ def test_children_have_the_signal_mask_of_the_caller() -> None:
     script = "import signal; print(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
     (result,) = fastos.run_many([[sys.executable, "-c", script]], text=True)
     assert result.stdout == "False\n"
+
+
+def test_what_breaks_in_a_worker_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    if fastos._backend.COMPILED:
+        return  # its workers run no Python
+    from fastos._backend import stdlib_run
+
+    def broken(run: object) -> None:
+        raise LookupError("broken")
+
+    monkeypatch.setattr(stdlib_run._Run, "start", broken)
+    with pytest.raises(LookupError, match="broken"):
+        list(fastos.run_many([["true"]]))

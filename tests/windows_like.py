@@ -55,6 +55,7 @@ def take_out() -> None:
     os.supports_fd = {os.stat, os.truncate}
     os.supports_follow_symlinks = {os.stat}
     os.supports_bytes_environ = False
+    subprocess._USE_POSIX_SPAWN = False  # the standard library's own way on POSIX needs more of os
     for name in dir(os):
         if not name.startswith("_") and name not in kept:
             delattr(os, name)

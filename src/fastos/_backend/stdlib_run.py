@@ -296,7 +296,7 @@ class Many:
         self._most = jobs
         self._pid = os.getpid()
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._results: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._active: set[_Run] = set()
         self._lock = threading.Lock()
@@ -329,26 +329,30 @@ class Many:
             run = _Run(job)
             with self._lock:
                 self._active.add(run)
-            self._guard(run.start)
-            if self._closing:
-                run.kill(CANCELLED)
-            self._guard(run.finish)
+            try:
+                self._guard(run.start)
+                if self._closing:
+                    run.kill(CANCELLED)
+                self._guard(run.finish)
+                result: Outcome | BaseException = run.outcome()
+            except BaseException as problem:  # take() raises it: nobody would ever hear of it here
+                result = problem
             with self._lock:
                 self._active.discard(run)
-            self._put(run.outcome())
+            self._put(result)
 
     @staticmethod
     def _guard(step: Callable[[], None]) -> None:
         with contextlib.suppress(OSError):  # a stream that broke: what was read is what there is
             step()
 
-    def _put(self, outcome: Outcome) -> None:
+    def _put(self, outcome: Outcome | BaseException) -> None:
         self._results.put(outcome)
         if self._ready is not None:
             os.write(self._ready[1], b"\0")
 
     def take(self, timeout: float | None) -> list[Outcome]:
-        found: list[Outcome] = []
+        found: list[Outcome | BaseException] = []
         with contextlib.suppress(queue.Empty):
             found.append(self._results.get(timeout != 0, timeout))
             while True:
@@ -359,7 +363,10 @@ class Many:
                 left -= len(os.read(self._ready[0], left))
         with self._lock:
             self._outstanding -= len(found)
-        return found
+        for problem in found:
+            if isinstance(problem, BaseException):
+                raise problem
+        return [outcome for outcome in found if not isinstance(outcome, BaseException)]
 
     def stop(self) -> None:
         self._stopping = True
