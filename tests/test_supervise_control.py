@@ -344,3 +344,10 @@ def test_tail_and_durations(tmp_path: Path) -> None:
     assert tail(str(file), 2) == b"499998\n499999\n"
     assert tail(str(tmp_path / "none"), 2) == b""
     assert [duration(s) for s in (3.9, 65, 7380, 446400)] == ["3 s", "1 m 05 s", "2 h 03 m", "5 d 04 h"]
+
+
+def test_a_path_too_long_for_a_socket_is_named(tmp_path: Path) -> None:
+    path = str(tmp_path / ("x" * 120))
+    with pytest.raises(OSError, match="too long") as raised, Supervisor([], control=path):
+        pass
+    assert raised.value.filename == path

@@ -1,6 +1,7 @@
 """A listening socket and its clients, none of which can hold up the others or the services."""
 
 import contextlib
+import errno
 import os
 import select
 import socket
@@ -153,8 +154,7 @@ def _is_ours(connection: socket.socket) -> bool:
 
 def listen_unix(path: str, mode: int = 0o600) -> socket.socket:
     """Listens on a path with these permission bits from the first moment on. A socket on which nobody listens any
-    more is
-    replaced. Raises OSError."""
+    more is replaced. Raises OSError."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if os.path.lexists(path):
@@ -165,7 +165,9 @@ def listen_unix(path: str, mode: int = 0o600) -> socket.socket:
         listener.listen(512)
     except OSError as error:
         listener.close()
-        raise OSError(error.errno, error.strerror, path) from None
+        # Python itself refuses a path that does not fit into the address, without an errno.
+        number = error.errno or errno.ENAMETOOLONG
+        raise OSError(number, os.strerror(number), path) from None
     return listener
 
 
