@@ -162,7 +162,12 @@ class Supervisor(Commands):
         self.loop.close()
 
     def __enter__(self) -> "Supervisor":
-        self._open()
+        try:
+            self._open()
+        except OSError:
+            if not any(unit.pid for unit in self.roster.units.values()):  # those adopted are not to die of it
+                self.close()
+            raise
         return self
 
     def __exit__(
