@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -851,3 +852,18 @@ def test_a_reload_brings_back_those_that_require_what_changed() -> None:
         after = {name: status.pid for name, status in supervisor.status().items()}
         assert before["db"] != after["db"]
         assert before["web"] != after["web"]
+
+
+def test_terminate_at_any_moment() -> None:
+    """A supervisor that is told to end right after its start, again and again: none sleeps over it."""
+    code = (
+        "import os, signal, threading, fastos\n"
+        "for _ in range(500):\n"
+        "    supervisor = fastos.Supervisor()\n"
+        "    signal.signal(signal.SIGTERM, lambda number, frame: supervisor.shutdown())\n"
+        "    with supervisor:\n"
+        "        threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGTERM)).start()\n"
+        "        supervisor.run()\n"
+        "assert signal.set_wakeup_fd(-1) == -1\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -3,11 +3,14 @@
 Asleep means asleep: without an event no call returns. Each event costs the same, however many descriptors are watched.
 """
 
+import contextlib
 import os
 import select
+import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Protocol
 
 from fastos._backend import topic
@@ -46,7 +49,7 @@ def available() -> str | None:
 class Loop:
     """Waits for descriptors and deadlines. Used by one thread, but for `wake`."""
 
-    __slots__ = ("_armed", "_epoll", "_timer", "_wake", "_wake_lock", "_watchers", "timers")
+    __slots__ = ("_armed", "_epoll", "_timer", "_wake", "_wake_lock", "_watchers", "_woken", "timers")
 
     def __init__(self) -> None:
         if lacking := available():
@@ -54,8 +57,8 @@ class Loop:
         self.timers = Timers(time.monotonic_ns)
         self._watchers: dict[int, Watcher] = {}
         self._epoll = select.epoll(select.EPOLL_CLOEXEC)
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._epoll.register(self._wake, select.EPOLLIN)
+        self._woken, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._epoll.register(self._woken, select.EPOLLIN)
         self._timer = backend.timer_open()
         self._wake_lock = threading.RLock()  # re-entrant: a signal handler may come in between
         self._armed: int | None = None
@@ -83,9 +86,29 @@ class Loop:
         with self._wake_lock:
             if self._wake >= 0:  # once closed, the number could be somebody else's
                 try:
-                    os.eventfd_write(self._wake, 1)
+                    os.write(self._wake, b"w")
                 except BlockingIOError:
                     pass  # it is awake already
+
+    @contextlib.contextmanager
+    def woken_by_signals(self) -> Iterator[None]:
+        """While inside, in the main thread, a signal ends a wait also if it came just before that began.
+
+        Its Python handler runs between two steps of the interpreter: without this, one that comes after the last of
+        these and before the system call would wait for the next event (signal.set_wakeup_fd). A wake-up descriptor that
+        the application has set stays.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
+        if before != -1:
+            signal.set_wakeup_fd(before)
+        try:
+            yield
+        finally:
+            if before == -1:
+                signal.set_wakeup_fd(-1)
 
     def arm(self) -> None:
         """Brings the kernel's timer up to date with the earliest deadline."""
@@ -111,8 +134,8 @@ class Loop:
             watcher = self._watchers.get(fd)
             if watcher is not None:
                 ready.append((watcher, events))
-            elif fd == self._wake:
-                os.eventfd_read(self._wake)
+            elif fd == self._woken:
+                os.read(self._woken, 1 << 16)
             elif fd == self._timer:
                 self._armed = None
                 backend.timer_arm(self._timer, -1)
@@ -123,7 +146,8 @@ class Loop:
             self._epoll.close()
             with self._wake_lock:
                 os.close(self._wake)
-                self._wake = -1
+                os.close(self._woken)
+                self._wake = self._woken = -1
             if self._timer >= 0:
                 os.close(self._timer)
             self._watchers.clear()

@@ -252,8 +252,9 @@ class Supervisor(Commands):
             self.loop.wake()
 
     def _run_until(self, over: Callable[[], bool]) -> None:
-        while not over():
-            self.step(None)
+        with self.loop.woken_by_signals():
+            while not over():
+                self.step(None)
 
     def prepare_upgrade(self) -> None:
         """Lets go of what the next image makes anew: the control and metrics sockets, probes, half-written lines."""
