@@ -55,7 +55,10 @@ def blocks(page: Path) -> list[tuple[int, str]]:
 def test_blocks_run(page: Path, tmp_path: Path) -> None:
     work = json.dumps([str(page), os.environ.get("FASTOS_BACKEND", ""), blocks(page)])
     command = [sys.executable, "-W", "error", "-c", RUNNER]
-    done = subprocess.run(command, input=work, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}  # a page may leave its temporary directory behind
+    done = subprocess.run(
+        command, input=work, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 

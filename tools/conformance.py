@@ -12,6 +12,7 @@ load the same compiled core, which is built for the stable ABI.
 
 import argparse
 import concurrent.futures
+import contextlib
 import json
 import os
 import shutil
@@ -117,6 +118,8 @@ def run_worker(job: Job, replace: bool, tests: Iterable[str] = ()) -> dict[str, 
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             output = b"timed out"
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # some tests leave a child asleep
         lines = results.read_text().splitlines() if results.exists() else []
         outcomes: dict[str, str] = dict(map(json.loads, lines))
         if process.returncode != 0:
