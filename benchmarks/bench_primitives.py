@@ -9,11 +9,9 @@ The two run in turns within one process; a ratio is the median over the rounds o
 import argparse
 import contextlib
 import importlib
-import json
 import os
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import timeit
@@ -24,12 +22,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.floors import floor
+from benchmarks.floors import answer, floor
 from benchmarks.measure import FLOOR, OURS, Bound, Comparison, Implementation, Sample, cases, check_with_pytest
 from fastos import _backend
 
-HERE = Path(__file__).resolve().parent
-PAGE = HERE.parent / "docs" / "primitives.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "primitives.md"
 TOPICS = (
     *("owner", "session", "environment", "descriptor", "permission", "directory"),
     *("link", "signal", "child", "execute", "launch"),
@@ -173,11 +170,9 @@ class Row:
 
 
 def floor_ns(case: Case, file: str) -> float | None:
-    program = HERE / "floor" / "build" / "primitives"
-    if not case.floor or not program.exists():
+    if not case.floor:
         return None
-    command = [program, case.floor, str(case.number), file]
-    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    found = answer("primitives", case.floor, case.number, file)
     ns: float = found["ns"] / found["entries"]
     return ns
 
@@ -281,7 +276,6 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="put the table into docs/primitives.md")
     parser.add_argument("--only", action="append", help="a function")
     options = parser.parse_args()
-    subprocess.run(["make", "-s", "-C", HERE / "floor"], check=False)
     namespaces = implementations()
     cases = [case for case in CASES if not options.only or set(case.functions) & set(options.only)]
     with place() as things:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -18,7 +19,9 @@ def build() -> Path:
     """The directory of the compiled floors."""
     if shutil.which("cc") is None or shutil.which("make") is None:
         raise Missing("the C floors need a compiler and make (apt-get install gcc make)")
-    subprocess.run(["make", "-s", "-C", HERE], check=True)
+    # A make above this one hands its own variables down, and one of them may have the name of one of ours.
+    own = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    subprocess.run(["make", "-s", "-C", HERE], env=own, check=True)
     return HERE / "build"
 
 

@@ -49,9 +49,11 @@ def run(command: list[str], **options: Any) -> float:
 def count_records(command: list[str], separator: bytes) -> int:
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        count = 0
+        count, kept = 0, b""
         while block := process.stdout.read(1 << 20):
+            block = kept + block  # a separator may lie across two blocks
             count += block.count(separator)
+            kept = block[len(block) - len(separator) + 1 :]
     return count
 
 
