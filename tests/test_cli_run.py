@@ -56,7 +56,8 @@ def test_exit_codes_of_what_does_not_start() -> None:
     done = cli("/nowhere/program", ":::", "x")
     assert done.returncode == 127
     assert "No such file" in done.stderr
-    assert cli("-a", "/nowhere/file", "--", "echo").returncode == 1
+    done = cli("-a", "/nowhere/file", "--", "echo")
+    assert (done.returncode, done.stderr) == (1, "fastos run: /nowhere/file: No such file or directory\n")
 
 
 def test_timeout() -> None:
@@ -72,6 +73,18 @@ def test_retries_and_results(tmp_path: pathlib.Path) -> None:
     assert [(line["index"], line["attempts"], line["returncode"]) for line in lines] == [(0, 2, 0), (1, 2, 0)]
     assert lines[0]["stdout"] == "a\n"
     assert lines[0]["duration_s"] > 0
+
+
+@pytest.mark.parametrize(("file", "reason"), [("/nowhere/file", "No such file"), ("/dev/full", "No space")])
+def test_results_that_cannot_be_written(file: str, reason: str) -> None:
+    done = cli("--results", file, "true", ":::", "a")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"fastos run: {file}: {reason}")
+
+
+def test_a_line_that_is_no_command_is_named() -> None:
+    done = cli(stdin="true\necho 'a\ntrue\n")
+    assert (done.returncode, done.stderr) == (1, 'fastos run: "echo \'a": No closing quotation\n')
 
 
 def test_halt() -> None:

@@ -126,3 +126,51 @@ def test_command_without_a_program(arguments: list[str]) -> None:
     done = fastos_install(*arguments)
     assert done.returncode == 2
     assert "no program" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.py"], "fastos install: nowhere.py: No such file or directory\n"),
+        (["-m", "nowhere"], "fastos install: nowhere: No module named nowhere\n"),
+        (["."], "fastos install: .: can't find '__main__' module in '.'\n"),
+    ],
+)
+def test_command_with_a_program_that_is_missing(tmp_path: Path, arguments: list[str], message: str) -> None:
+    done = fastos_install("--", *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, message)
+
+
+def test_command_with_counts_that_cannot_be_written() -> None:
+    done = fastos_install("--count", "/nowhere/file", "--", "-c", "print(1)")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "fastos install: /nowhere/file: No such file or directory\n"
+
+
+def test_command_shows_the_traceback_of_the_program_alone(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("def fail():\n    1 / 0\nfail()\n")
+    for arguments in (["program.py"], ["-c", "import program"], ["-m", "program"]):
+        done = fastos_install("--", *arguments, cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.startswith("Traceback (most recent call last):\n")
+        assert done.stderr.endswith("ZeroDivisionError: division by zero\n")
+        assert "install.py" not in done.stderr
+        assert "runpy" not in done.stderr
+    done = fastos_install("--", "-c", "x =")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, '  File "<string>", line 1')
+
+
+def test_command_gives_the_program_its_own_path(tmp_path: Path) -> None:
+    (tmp_path / "neighbour.py").touch()
+    script = tmp_path / "script.py"
+    script.write_text("import sys, neighbour; print(sys.path[0]); print(sys.modules['__main__'].__file__)")
+    done = fastos_install("--", script, cwd="/")
+    assert done.stdout == f"{tmp_path}\n{script}\n", done.stderr
+    code = "import sys; print(sys.path.count(''), sys.modules['__main__'].__dict__ is globals())"
+    assert fastos_install("--", "-c", code, cwd="/").stdout == "1 True\n"
+
+
+def test_command_with_processes_that_import_the_main_module_again() -> None:
+    code = "import multiprocessing as m; print(m.get_context('spawn').Process(target=print, args=(1,)).start())"
+    done = fastos_install("--", "-c", code, timeout=60)
+    assert sorted(done.stdout.split()) == ["1", "None"], done.stderr

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fastos.cli.ctl import Client
+from fastos.cli.ctl import Client, Failed
 from supervising import PYTHON
 
 FASTOS = [PYTHON, "-m", "fastos"]
@@ -172,6 +172,44 @@ def test_upgrade_keeps_children_pipes_and_states(started: Callable[..., Command]
     numbers = [int(line.split()[1]) for line in (tmp_path / "talk.log").read_text().splitlines()]
     restart = numbers.index(0, 1)
     assert numbers[:restart] == list(range(restart))
+
+
+def test_an_upgrade_that_would_fail_is_refused(started: Callable[..., Command], tmp_path: Path) -> None:
+    command = started(SLEEP.format("a", 1000))
+    command.ask("wait-ready")
+    before, toml = command.pids(), command.file.read_text()
+    command.file.write_text("[services.a]\ncommnd = 'true'\n")
+    with pytest.raises(Failed, match="commnd: unknown key; did you mean 'command'"):
+        command.ask("upgrade")
+    command.process.send_signal(signal.SIGUSR2)
+    wait_until(lambda: "fastos supervise: upgrade: " in command.stderr())
+    assert command.pids() == before
+    command.file.write_text(toml)
+    command.ask("upgrade")
+    assert command.pids() == before
+
+
+def test_upgrades_while_services_crash(started: Callable[..., Command], tmp_path: Path) -> None:
+    """Whatever ends while the supervisor is executed anew is reaped, counted and started again."""
+    service = """[services.crash{0}]
+command = 'echo x >> {1}/crash{0}; sleep 0.0{0}; exit 3'
+backoff = {{ initial = 0.01, factor = 1, jitter = 0 }}
+"""
+    command = started("".join(service.format(number, tmp_path) for number in range(1, 8)))
+    for _ in range(6):
+        command.ask("upgrade")
+        lines = (tmp_path / "crash1").read_text() if (tmp_path / "crash1").exists() else ""
+        wait_until(lambda lines=lines: len((tmp_path / "crash1").read_text()) > len(lines) + 2)  # type: ignore[misc]
+    for entry in command.ask("status"):
+        assert (entry["exit_code"], entry["exit_signal"]) in ((3, None), (None, None))
+        assert entry["state"] in ("running", "backoff")
+    command.ask("stop", names=list(command.states()))
+    wait_until(lambda: set(command.states().values()) == {"stopped"})
+    children = Path(f"/proc/{command.process.pid}/task/{command.process.pid}/children")
+    assert children.read_text() == ""
+    for entry in command.ask("status"):
+        begun = len((tmp_path / entry["name"]).read_text().split())
+        assert entry["restarts"] + 1 - begun in (0, 1), entry  # the last may have been stopped before it wrote
 
 
 def test_adoption_after_a_kill(started: Callable[..., Command], tmp_path: Path) -> None:
@@ -355,3 +393,64 @@ def test_the_example_runs() -> None:
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[:3] == ["database running", "worker running", "web running"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--metrics", "127.0.0.1:99999"], 2, "expected HOST:PORT, not '127.0.0.1:99999'"),
+        (["--metrics", "nowhere:80"], 2, "expected an IP address or localhost, not 'nowhere'"),
+        (["--state-file", "/dev/full"], 1, "the state file is no regular file: '/dev/full'"),
+        (["--state-file", "/nowhere/state"], 1, "No such file or directory: '/nowhere/state.lock'"),
+        (["--control", "/nowhere/control"], 1, "No such file or directory: '/nowhere/control'"),
+    ],
+)
+def test_options_that_cannot_be_met(tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
+    file = tmp_path / "services.toml"
+    file.write_text("[services.a]\ncommand = 'true'\nrestart = 'never'\n")
+    command = [*FASTOS, "supervise", str(file), "--until-idle", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == code
+    assert done.stderr.startswith("fastos supervise: ")
+    assert done.stderr.endswith(f"{message}\n")
+    assert done.stderr.count("\n") == 1
+    assert not os.path.exists("/dev/full.lock")
+
+
+@pytest.mark.parametrize("redirections", ["<&- >&- 2>&-", "> /dev/full 2> /dev/full"])
+def test_supervision_without_streams(tmp_path: Path, redirections: str) -> None:
+    file = tmp_path / "services.toml"
+    file.write_text("[services.a]\ncommand = 'echo; exit 0'\nrestart = 'never'\n")
+    words = " ".join([*FASTOS, "supervise", str(file), "--until-idle", redirections])
+    assert subprocess.run(["sh", "-c", words], check=False, timeout=60).returncode == 0
+
+
+def ctl(control: str, *words: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([*FASTOS, "ctl", "-S", control, *words], text=True, check=False, timeout=60, **options)
+
+
+def test_ctl_says_what_is_wrong(started: Callable[..., Command], tmp_path: Path) -> None:
+    command = started(SLEEP.format("a", 1000))
+    command.ask("wait-ready")
+    told = ctl(command.control, "wait-ready", "--timeout", "0", capture_output=True)
+    assert (told.returncode, told.stderr) in ((0, ""), (4, "fastos ctl: not ready in time\n"))
+    told = ctl(command.control, "signal", "NOPE", "a", capture_output=True)
+    assert (told.returncode, told.stderr) == (1, "fastos ctl: unknown signal 'NOPE'\n")
+    with open("/dev/full", "w") as full:
+        told = ctl(command.control, "status", stdout=full, stderr=subprocess.PIPE)
+    assert (told.returncode, told.stderr) == (1, "fastos ctl: standard output: No space left on device\n")
+    told = ctl("x" * 300, "status", capture_output=True)
+    assert (told.returncode, "File name too long" in told.stderr) == (3, True)
+
+
+def test_ctl_watches_into_a_pipe(started: Callable[..., Command], tmp_path: Path) -> None:
+    command = started(SLEEP.format("a", 1000))
+    command.ask("wait-ready")
+    words = [*FASTOS, "ctl", "-S", command.control, "status", "--watch", "--interval", "0.01", "--json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as watching:
+        assert watching.stdout is not None
+        assert watching.stderr is not None
+        for _ in range(2):
+            assert json.loads(watching.stdout.readline())[0]["state"] == "running"
+        watching.stdout.close()
+        assert (watching.wait(timeout=60), watching.stderr.read()) == (141, b"")

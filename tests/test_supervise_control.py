@@ -17,6 +17,7 @@ import pytest
 from fastos.cli.ctl import Client, Failed, duration
 from fastos.supervise import Backoff, Check, Log, Service, Supervisor
 from fastos.supervise.control import tail
+from fastos.supervise.loop import Loop
 from supervising import FOREVER, PYTHON, is_state, states, step_until
 
 
@@ -351,3 +352,58 @@ def test_a_path_too_long_for_a_socket_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="too long") as raised, Supervisor([], control=path):
         pass
     assert raised.value.filename == path
+
+
+def read_to_the_end(client: socket.socket) -> bytes:
+    answer = b""
+    while data := client.recv(65536):
+        answer += data
+    return answer
+
+
+def test_a_client_that_has_said_all_gets_its_answers(running: Running, tmp_path: Path) -> None:
+    """Half-closed, as by `nc -N`: the whole answer comes, though it does not fit into the socket at once."""
+    (tmp_path / "web.log").write_bytes(b"x" * 1_000_000 + b"\n")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(60)
+        client.connect(running.path)
+        client.sendall(b'{"v": 1, "id": 1, "cmd": "logs", "names": ["web"]}\n{"v": 1, "id": 2, "cmd": "ping"}\n')
+        client.shutdown(socket.SHUT_WR)
+        *_, last = map(json.loads, read_to_the_end(client).splitlines())
+    assert (last["id"], last["ok"]) == (2, True)
+
+
+def test_clients_that_hang_half_open_cost_nothing(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that said all and takes no answer, one that is to be dropped and goes on talking, one in mid-line: the loop
+    is not waked for them, others are served, and the end is not held up."""
+    real, woken = Loop.poll, []
+
+    def poll(loop: Loop, timeout: float | None) -> Any:
+        ready = real(loop, timeout)
+        woken.extend(watcher for watcher, _ in ready if getattr(watcher, "_closing", False))
+        return ready
+
+    status = b'{"v": 1, "id": 1, "cmd": "status"}\n'
+    with contextlib.ExitStack() as stack:
+        said_all, too_long, half = (stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(3))
+        for client in (said_all, too_long, half):
+            client.connect(running.path)
+            client.settimeout(60)
+        half.sendall(status[:10])
+        said_all.sendall(status * 2000)
+        said_all.shutdown(socket.SHUT_WR)
+        too_long.sendall(status * 2000)
+        too_long.sendall(b"x" * 70_000)
+        with Client(running.path) as other:
+            for _ in range(50):  # by then all of the above is read
+                other.ask("ping")
+            monkeypatch.setattr(Loop, "poll", poll)
+            too_long.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    too_long.send(b"x" * 4096)
+            for _ in range(20):
+                other.ask("ping")
+        assert woken == []
+        running.close()
+        assert not running.thread.is_alive()

@@ -1,11 +1,14 @@
 """The command line: one file a sub-command, each with `configure(parser)` and `main(arguments) -> exit code`."""
 
 import argparse
+import errno
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import fastos
+from fastos.cli import _streams
 
 # sub-command -> what it does; each lives in fastos/cli/<name>.py.
 COMMANDS: dict[str, str] = {
@@ -16,6 +19,8 @@ COMMANDS: dict[str, str] = {
     "du": "show what takes the space in a tree",
     "install": "run a Python program with fastos in place of the standard functions",
 }
+FAILED, USAGE, INTERRUPTED, PIPE_CLOSED = 1, 2, 130, 141
+_OF_OUTPUT = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG)
 
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
@@ -34,6 +39,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one sub-command and returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     named = arguments[0] if arguments and arguments[0] in COMMANDS else ""
-    options = build_parser(only=named).parse_args(arguments)
+    if named == "install":  # its streams, errors and exit code are the program's
+        return _run(build_parser(only=named).parse_args(arguments))
+    _streams.complete()
+    _streams.escape_what_cannot_be_written()
+    try:
+        code = _run(build_parser(only=named).parse_args(arguments))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        _streams.discard_output()
+        return PIPE_CLOSED
+    except OSError as error:
+        _streams.discard_output()
+        where = error.filename or ("standard output" if error.errno in _OF_OUTPUT else None)
+        return _fail(named, FAILED, f"{where}: {error.strerror}" if where else error)
+    except (ImportError, NotImplementedError) as error:
+        return _fail(named, USAGE, error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(options: argparse.Namespace) -> int:
     code: int = importlib.import_module(f"fastos.cli.{options.command}").main(options)
+    return code
+
+
+def _fail(named: str, code: int, message: Any) -> int:
+    print(f"fastos {named}: {message}", file=sys.stderr)
     return code

@@ -37,6 +37,11 @@ def printable(path: bytes) -> str:
     return _AWKWARD.sub(_escape, os.fsdecode(path))
 
 
+def named(path: "str | bytes | os.PathLike[Any]") -> str:
+    """A path in a message: printable, and to be seen though empty."""
+    return printable(os.fsencode(path)) or "''"
+
+
 def lines(blocks: Iterable[bytes], *, zero: bool, terminal: bool) -> Iterator[bytes]:
     """Blocks of NUL-separated paths as they are written."""
     for block in blocks:

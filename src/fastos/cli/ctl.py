@@ -1,6 +1,8 @@
 """`fastos ctl`: talks to a running supervisor over its control socket (docs/supervise.md has the protocol)."""
 
 import argparse
+import contextlib
+import errno
 import json
 import os
 import socket
@@ -8,6 +10,9 @@ import sys
 import time
 from collections.abc import Iterator
 from typing import Any
+
+from fastos.cli._numbers import natural, seconds, take_as_values
+from fastos.cli._streams import console
 
 VERSION = 1
 NO_SUPERVISOR = 3
@@ -28,6 +33,10 @@ class Failed(Exception):
     """The supervisor's answer was an error; its text says which."""
 
 
+class Gone(ConnectionError):
+    """The supervisor has closed the connection, or ended."""
+
+
 class Client:
     """One connection to a supervisor. Raises OSError if there is none."""
 
@@ -37,7 +46,8 @@ class Client:
             self._socket.connect(path)
         except OSError as error:
             self._socket.close()
-            raise OSError(error.errno, error.strerror, path) from None
+            number = error.errno or errno.ENAMETOOLONG  # Python itself refuses a long path, without an errno
+            raise OSError(number, os.strerror(number), path) from None
         self._lines = self._socket.makefile("rb")
         self._number = 0
 
@@ -49,11 +59,12 @@ class Client:
         self._socket.close()
 
     def stream(self, command: str, **arguments: Any) -> Iterator[dict[str, Any]]:
-        """Sends a request and gives its answers, as many as come. Raises Failed, ConnectionError."""
+        """Sends a request and gives its answers, as many as come. Raises Failed, Gone, TimeoutError."""
         self._number += 1
         request = {"v": VERSION, "id": self._number, "cmd": command, **arguments}
-        self._socket.sendall(json.dumps(request).encode() + b"\n")
-        for line in self._lines:
+        with self._said_plainly():
+            self._socket.sendall(json.dumps(request).encode() + b"\n")
+        while line := self._line():
             answer = json.loads(line)
             if answer.get("id") != self._number:
                 continue
@@ -61,7 +72,22 @@ class Client:
                 raise Failed(answer.get("error", "unknown error"))
             yield answer
         if command not in ("shutdown", "upgrade"):
-            raise ConnectionError("the supervisor closed the connection")
+            raise Gone("the supervisor closed the connection")
+
+    def _line(self) -> bytes:
+        with self._said_plainly():
+            return self._lines.readline()
+
+    @contextlib.contextmanager
+    def _said_plainly(self) -> Iterator[None]:
+        try:
+            yield
+        except ConnectionError as error:
+            raise Gone(error.errno, error.strerror) from None
+
+    def give_up_after(self, seconds: float) -> None:
+        """Answers that are not there by then raise TimeoutError."""
+        self._socket.settimeout(max(seconds, 1e-6))  # 0 would mean: do not wait for the socket itself
 
     def ask(self, command: str, **arguments: Any) -> Any:
         """The result of a request that has one answer."""
@@ -88,13 +114,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     def add(name: str, summary: str, names: str = "*") -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=summary, description=summary, parents=[common])
+        take_as_values(command)
         if names:
             command.add_argument("names", nargs=names, metavar="SERVICE", help="service, or one instance of it")
         return command
 
     status = add("status", "show the services; exit code 1 if one has failed")
     status.add_argument("--watch", "-w", action="store_true", help="a table that stays up to date")
-    status.add_argument("--interval", type=float, default=1.0, help=argparse.SUPPRESS)
+    status.add_argument("--interval", type=seconds, default=1.0, help=argparse.SUPPRESS)
     add("start", "start services and what they require", "+")
     add("stop", "stop services, after those that require them", "+")
     add("restart", "stop and start services", "+")
@@ -104,9 +131,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     signals.add_argument("names", nargs="+", metavar="SERVICE")
     logs = add("logs", "show the last lines of log files")
     logs.add_argument("--follow", "-f", action="store_true", help="and go on with what comes")
-    logs.add_argument("--lines", "-n", type=int, default=10, help="how many of each file (default: %(default)s)")
+    logs.add_argument(
+        "--lines", "-n", type=natural, metavar="N", default=10, help="how many of each file (default: %(default)s)"
+    )
     wait = add("wait-ready", "wait until the services are ready; exit code 1 if one fails")
-    wait.add_argument("--timeout", type=float, help="seconds; exit code 4 when they are over")
+    wait.add_argument("--timeout", type=seconds, help="seconds; exit code 4 when they are over")
     add("reopen-logs", "open the log files anew", "")
     stop = add("shutdown", "stop everything and end the supervisor", "")
     stop.add_argument("--now", action="store_true", help="by SIGKILL")
@@ -115,7 +144,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     try:
-        with Client(options.socket) as client:
+        client = Client(options.socket)
+    except OSError as error:
+        return no_supervisor(options, error)
+    try:
+        with client:
             return int(_ACTIONS.get(options.action, simple)(client, options))
     except Failed as error:
         print(f"fastos ctl: {error}", file=sys.stderr)
@@ -123,12 +156,14 @@ def main(options: argparse.Namespace) -> int:
     except TimeoutError:
         print("fastos ctl: not ready in time", file=sys.stderr)
         return 4
-    except OSError as error:
-        said = error.strerror or error
-        print(f"fastos ctl: no supervisor answers at {options.socket} ({said}); see --socket", file=sys.stderr)
-        return NO_SUPERVISOR
-    except KeyboardInterrupt:
-        return 130
+    except Gone as error:
+        return no_supervisor(options, error)
+
+
+def no_supervisor(options: argparse.Namespace, error: OSError) -> int:
+    said = error.strerror or error
+    print(f"fastos ctl: no supervisor answers at {options.socket!r} ({said}); see --socket", file=sys.stderr)
+    return NO_SUPERVISOR
 
 
 def simple(client: Client, options: argparse.Namespace) -> int:
@@ -150,7 +185,8 @@ def simple(client: Client, options: argparse.Namespace) -> int:
 
 
 def wait_ready(client: Client, options: argparse.Namespace) -> int:
-    client._socket.settimeout(options.timeout)
+    if options.timeout is not None:
+        client.give_up_after(options.timeout)
     return simple(client, options)
 
 
@@ -158,17 +194,24 @@ def status(client: Client, options: argparse.Namespace) -> int:
     if options.watch:
         return watch(client, options)
     services = client.ask("status", names=options.names)
-    if options.json:
-        print(json.dumps(services))
-    else:
-        from rich.console import Console
-
-        Console().print(table(services))
+    show(services, options)
     return 1 if any(service["state"] == "failed" for service in services) else 0
 
 
+def show(services: list[dict[str, Any]], options: argparse.Namespace) -> None:
+    if options.json:
+        print(json.dumps(services), flush=True)
+    else:
+        console().print(table(services))
+
+
 def watch(client: Client, options: argparse.Namespace) -> int:
-    """The table, until the supervisor ends or the user has seen enough."""
+    """The table, until the supervisor ends or the user has seen enough; where no terminal is, one table after the
+    other, and with --json a line each time."""
+    if options.json or not sys.stdout.isatty():
+        while True:
+            show(client.ask("status", names=options.names), options)
+            time.sleep(options.interval)
     from rich.live import Live
 
     with Live(table(client.ask("status", names=options.names)), auto_refresh=False) as live:

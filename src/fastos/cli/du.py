@@ -1,7 +1,7 @@
 """`fastos du`: what takes the space, as a tree.
 
 Exit codes: 0 all was measured, 1 something could not be read (it is named on standard error), 2 wrong usage, 130
-interrupted (with the counts so far on standard error).
+interrupted (with the counts so far on standard error), 141 whoever read the output closed it.
 """
 
 import argparse
@@ -9,38 +9,58 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich import filesize
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from fastos._usage import Usage, UsageCounts, measure
+from fastos.cli._listing import named, printable
+from fastos.cli._numbers import natural, take_as_values
+from fastos.cli._streams import console
 
 _BAR = 20
+
+
+class _Glyphs(NamedTuple):
+    """What the tree is drawn with."""
+
+    full: str
+    free: str
+    branch: str
+    last: str
+    line: str
+    dots: str
+
+
+_DRAWN = _Glyphs("█", "░", "├─ ", "└─ ", "│  ", "…")
+_PLAIN = _Glyphs("#", ".", "|- ", "`- ", "|  ", "...")
+
+
+def _glyphs() -> _Glyphs:
+    """Those that the output's encoding has."""
+    try:
+        "".join(_DRAWN).encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return _PLAIN
+    return _DRAWN
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("roots", nargs="*", default=["."], metavar="ROOT", help="what to measure (default: .)")
     parser.add_argument("-s", "--summary", action="store_true", help="one line a root")
-    parser.add_argument("-d", "--max-depth", type=_natural, default=2, metavar="N", help="levels to show (default: 2)")
+    parser.add_argument("-d", "--max-depth", type=natural, default=2, metavar="N", help="levels to show (default: 2)")
     parser.add_argument(
-        "-n", "--children", type=_natural, default=8, metavar="N", help="directories to show in each (default: 8)"
+        "-n", "--children", type=natural, default=8, metavar="N", help="directories to show in each (default: 8)"
     )
-    parser.add_argument("--top", type=_natural, default=0, metavar="N", help="show the N largest files (at most 1000)")
+    parser.add_argument("--top", type=natural, default=0, metavar="N", help="show the N largest files (at most 1000)")
     parser.add_argument("--apparent", action="store_true", help="sizes of files, not the blocks that they occupy")
     parser.add_argument("-x", "--same-filesystem", action="store_true", help="stay on each root's file system")
     parser.add_argument("-0", "--null", action="store_true", help="plain lines 'BYTES<TAB>PATH' ended by NUL, no tree")
     parser.add_argument("--json", action="store_true", help="JSON, sizes in bytes")
+    take_as_values(parser)
     parser.epilog = __doc__.split("\n\n", 1)[1]
-
-
-def _natural(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError("must not be negative")
-    return number
 
 
 class _ProgressLine:
@@ -91,19 +111,11 @@ def main(options: argparse.Namespace) -> int:
         line.clear()
         print(f"fastos du: interrupted; so far {line.describe()}", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     return code
 
 
 def _complain(error: OSError) -> None:
-    print(f"fastos du: {_printable(str(error.filename))}: {error.strerror}", file=sys.stderr)
-
-
-def _printable(path: str) -> str:
-    """What a terminal can show: no control characters, no bytes that are no text."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in path)
+    print(f"fastos du: {named(error.filename)}: {error.strerror}", file=sys.stderr)
 
 
 def _human(size: int) -> str:
@@ -122,11 +134,11 @@ def _show(measured: list[Usage], options: argparse.Namespace) -> None:
                 sys.stdout.buffer.write(b"%d\t%s\0" % (found.total, os.fsencode(found.path)))
         sys.stdout.flush()
     else:
-        console = Console(highlight=False, soft_wrap=True)
+        screen = console(highlight=False, soft_wrap=True)
         for usage in measured:
-            console.print(_table(usage, options))
+            screen.print(_table(usage, options))
             if options.top:
-                console.print(_top(usage, options.top))
+                screen.print(_top(usage, options.top))
 
 
 def _as_data(usage: Usage, options: argparse.Namespace) -> dict[str, Any]:
@@ -158,35 +170,38 @@ def _grid() -> Table:
 
 def _table(usage: Usage, options: argparse.Namespace) -> Table:
     table = _grid()
-    whole = max(usage.total, 1)
-    for name, size, style in _rows(usage, options, "", ""):
+    whole, glyphs = max(usage.total, 1), _glyphs()
+    for name, size, style in _rows(usage, options, glyphs, "", ""):
         share = size / whole
         full = round(share * _BAR)
-        bar = Text("█" * full, "cyan") + Text("░" * (_BAR - full), "dim")
+        bar = Text(glyphs.full * full, "cyan") + Text(glyphs.free * (_BAR - full), "dim")
         table.add_row(Text(_human(size), "bold"), Text(f"{share:4.0%}"), bar, Text(name, style))
     counts = f"{usage.files:,} files, {usage.directories:,} directories"
     table.add_row("", "", "", Text(counts + (f", {len(usage.errors)} errors" if usage.errors else ""), "dim"))
     return table
 
 
-def _rows(usage: Usage, options: argparse.Namespace, lead: str, below: str) -> Iterator[tuple[str, int, str]]:
+def _rows(
+    usage: Usage, options: argparse.Namespace, glyphs: _Glyphs, lead: str, below: str
+) -> Iterator[tuple[str, int, str]]:
     name = usage.path if usage.depth == 0 else usage.name + "/"
-    yield lead + _printable(name), usage.total, "bold blue" if usage.depth == 0 else ""
+    yield lead + printable(os.fsencode(name)), usage.total, "bold blue" if usage.depth == 0 else ""
     if options.summary:
         return
     children = usage.children
     shown, rest = children[: options.children], children[options.children :]
     for index, child in enumerate(shown):
         last = index == len(shown) - 1 and not rest
-        yield from _rows(child, options, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "))
+        head, rest_of_it = (glyphs.last, "   ") if last else (glyphs.branch, glyphs.line)
+        yield from _rows(child, options, glyphs, below + head, below + rest_of_it)
     if rest:
-        yield f"{below}└─ … {len(rest):,} more", sum(child.total for child in rest), "dim"
+        yield f"{below}{glyphs.last}{glyphs.dots} {len(rest):,} more", sum(child.total for child in rest), "dim"
 
 
 def _top(usage: Usage, count: int) -> Table:
     table = _grid()
-    table.add_row("", "", "", Text(f"largest files of {_printable(usage.path)}", "bold"))
+    table.add_row("", "", "", Text(f"largest files of {printable(os.fsencode(usage.path))}", "bold"))
     for item in usage.top(count):
         share = f"{item.size / max(usage.total, 1):4.0%}"
-        table.add_row(Text(_human(item.size), "bold"), Text(share), "", Text(_printable(item.path)))
+        table.add_row(Text(_human(item.size), "bold"), Text(share), "", Text(printable(os.fsencode(item.path))))
     return table

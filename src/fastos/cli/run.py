@@ -2,10 +2,11 @@
 
 Exit code, as xargs documents it: 0 if all succeeded; 123 if any failed with 1 to 125 (or ran out of time); 124 if one
 exited with 255; 125 if one was killed by a signal; 126 if one could not be run; 127 if one was not found; 130 after
-Ctrl-C; 1 for anything else.
+Ctrl-C; 141 when whoever read the output closed it; 2 if the command line makes no sense; 1 for anything else.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shlex
@@ -16,6 +17,7 @@ from typing import IO, Any
 
 from fastos._completed import Completed
 from fastos._run_many import Progress, run_many
+from fastos.cli._numbers import natural, positive, seconds, take_as_values
 
 _EXAMPLES = """\
 examples:
@@ -30,11 +32,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EXAMPLES + "\n" + (__doc__ or "").split("\n\n", 1)[1]
     add = parser.add_argument
-    add("-j", "--jobs", type=int, help="processes at a time (default: one a CPU)")
+    add("-j", "--jobs", type=positive, metavar="N", help="processes at a time (default: one a CPU)")
     add("-a", "--arg-file", metavar="FILE", help="read arguments from FILE instead of standard input")
     add("-0", "--null", action="store_true", help="arguments end in NUL instead of newline")
-    add("--timeout", type=float, metavar="SECONDS", help="kill a command and its descendants after so long")
-    add("--retries", type=int, default=0, metavar="N", help="run a command that failed up to N times more")
+    add("--timeout", type=seconds, metavar="SECONDS", help="kill a command and its descendants after so long")
+    add("--retries", type=natural, default=0, metavar="N", help="run a command that failed up to N times more")
     add("-k", "--keep-order", action="store_true", help="print output in the order of the commands")
     add("--shell", action="store_true", help="give each command to /bin/sh -c, arguments quoted")
     add("--halt", action="store_true", help="after the first failure start no more")
@@ -42,7 +44,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--dry-run", action="store_true", help="print the commands instead of running them")
     add("--no-progress", action="store_true", help="no progress bar on a terminal")
     add("--summary", action="store_true", help="print a table of what ran (the default on a terminal)")
+    take_as_values(parser)
+    parser.set_defaults(parser=parser)
     add("words", nargs=argparse.REMAINDER, metavar="COMMAND ... [::: ARGUMENT ...]", help="see the examples")
+
+
+@contextlib.contextmanager
+def _naming(file: str) -> Iterator[None]:
+    """Says in which file an error was met."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, file) from None
 
 
 def _lines(options: argparse.Namespace) -> Iterator[str]:
@@ -50,7 +63,7 @@ def _lines(options: argparse.Namespace) -> Iterator[str]:
     stream: IO[bytes] = sys.stdin.buffer
     if options.arg_file:
         stream = open(options.arg_file, "rb")  # noqa: SIM115  (closed below, whichever it is)
-    with stream:
+    with stream, _naming(options.arg_file or "standard input"):
         if not options.null:
             for line in stream:
                 if text := os.fsdecode(line.rstrip(b"\n")):
@@ -81,14 +94,19 @@ def commands(options: argparse.Namespace) -> Iterable[list[str]]:
         words, arguments = words[:at], words[at + 1 :]
     if arguments is None:
         arguments = _lines(options)
-    elif options.arg_file:
-        raise SystemExit("fastos run: either ::: or --arg-file")
     for argument in arguments:
         if options.shell:
             line = " ".join(_fill_in(words, shlex.quote(argument))) if words else argument
             yield ["/bin/sh", "-c", line]
         else:
-            yield _fill_in(words, argument) if words else shlex.split(argument)
+            yield _fill_in(words, argument) if words else _split(argument)
+
+
+def _split(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise SystemExit(f"fastos run: {line!r}: {error}") from None
 
 
 # -- what comes out ---------------------------------------------------------------------------------------------------
@@ -121,9 +139,9 @@ class Report:
         if not completed.success:
             self._failure(completed)
         if self._results is not None:
-            json.dump(_as_json(completed, attempts), self._results)
-            self._results.write("\n")
-            self._results.flush()
+            with _naming(self._results.name):
+                self._results.write(json.dumps(_as_json(completed, attempts)) + "\n")
+                self._results.flush()
 
     def _failure(self, completed: Completed) -> None:
         self.failed += 1
@@ -137,7 +155,8 @@ class Report:
 
     def close(self) -> None:
         if self._results is not None:
-            self._results.close()
+            with contextlib.suppress(OSError):  # what could not be written has been told
+                self._results.close()
 
 
 def exit_code(completed: Completed) -> int:
@@ -220,7 +239,10 @@ class _Bar:
             text = f"{progress.running} running, {progress.failed} failed"
             self._progress.update(self._task, completed=progress.finished, total=progress.total, description=text)
 
-    def close(self) -> None:
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
         if self._progress is not None:
             self._progress.stop()
 
@@ -260,28 +282,16 @@ def _execute(options: argparse.Namespace, report: Report, bar: _Bar) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    if options.jobs is not None and options.jobs < 1:
-        raise SystemExit("fastos run: --jobs must be at least 1")
+    if options.arg_file and ":::" in options.words:
+        options.parser.error("either ::: or --arg-file")
     if options.dry_run:
         for command in commands(options):
-            print(shlex.join(command))
+            sys.stdout.buffer.write(os.fsencode(shlex.join(command)) + b"\n")
         return 0
     terminal = sys.stderr.isatty()
-    report, bar = Report(options), _Bar(terminal and not options.no_progress)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    with contextlib.closing(Report(options)) as report, _Bar(terminal and not options.no_progress) as bar:
         _execute(options, report, bar)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
-    except (OSError, ValueError) as error:
-        print(f"fastos run: {error}", file=sys.stderr)
-        return 1
-    finally:
-        bar.close()
-        report.close()
     if options.summary or (terminal and report.finished > 1):
         _print_summary(report)
     return report.code

@@ -3,7 +3,6 @@
 import argparse
 import functools
 import os
-import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -12,10 +11,11 @@ import fastos
 from fastos._predicate import Predicate
 from fastos._scan import Scan, Stats
 from fastos._scan_options import FIELDS
-from fastos.cli import _filters, _listing
+from fastos.cli import INTERRUPTED, PIPE_CLOSED, USAGE, _filters, _listing
+from fastos.cli._numbers import natural, positive, take_as_values
 from fastos.cli._progress import ProgressLine
 
-OK, ERRORS, USAGE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
+OK, ERRORS = 0, 1
 
 _EPILOG = f"""\
 Options of one kind are alternatives (--name a --name b), different kinds have to hold together.
@@ -40,18 +40,6 @@ def _add(parser: Any, *names: str, find: str = "", **options: Any) -> None:
     if find:
         dest = options.get("dest") or next(name for name in names if name.startswith("--"))[2:].replace("-", "_")
         parser.add_argument(find, **{**options, "dest": dest, "help": argparse.SUPPRESS})
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no positive number")
-    return int(text)
-
-
-def _depth(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no depth; the root's is 0")
-    return int(text)
 
 
 def _fields(text: str) -> tuple[str, ...]:
@@ -84,7 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     chosen.add_argument("--user", type=_filters.user, help="owned by, a name or a number")
     chosen.add_argument("--group", type=_filters.group, help="of this group, a name or a number")
     entered = parser.add_argument_group("where to look")
-    depth: dict[str, Any] = {"type": _depth, "metavar": "N"}
+    depth: dict[str, Any] = {"type": natural, "metavar": "N"}
     _add(entered, "--min-depth", find="-mindepth", **depth, default=1, help="0 lists the root too (1)")
     _add(entered, "-d", "--max-depth", find="-maxdepth", **depth, help="1 lists the root's own entries only")
     entered.add_argument("-H", "--no-hidden", action="store_true", help="nothing whose name begins with a dot")
@@ -93,7 +81,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     entered.add_argument("--prune", **glob, help="list such directories, do not enter them; with a slash: by path")
     _add(entered, "-x", "--one-file-system", find="-xdev", action="store_true", help="do not enter mount points")
     entered.add_argument("-L", "--follow", action="store_true", help="follow symbolic links")
-    entered.add_argument("-j", "--threads", type=_positive, metavar="N", help="workers (as many as are of use)")
+    entered.add_argument("-j", "--threads", type=positive, metavar="N", help="workers (as many as are of use)")
     shown = parser.add_argument_group("how to write it")
     form = shown.add_mutually_exclusive_group()
     _add(form, "-0", "--print0", find="-print0", action="store_true", help="a zero byte behind each path")
@@ -105,10 +93,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shown.add_argument("--sort", action="store_true", help="in byte order, once all is read")
     shown.add_argument("--stats", action="store_true", help="at the end, on the error output: what was done")
     parser.set_defaults(parser=parser)
-    # `--size -10k`: what begins like a number is a value; argparse knows whole negative numbers only, and no such
-    # value where there is an option like -0. It has no public way to say so.
-    parser._negative_number_matcher = re.compile(r"-[1-9]\d*[a-zA-Z]*$")
-    parser._has_negative_number_optionals.clear()
+    take_as_values(parser)
 
 
 class Listing:
@@ -129,7 +114,7 @@ class Listing:
     def complain(self, path: object, message: str) -> None:
         """Names an error as find does."""
         self.errors += 1
-        name = _listing.printable(os.fsencode(path)) if isinstance(path, (str, bytes, os.PathLike)) else str(path)
+        name = _listing.named(path) if isinstance(path, (str, bytes, os.PathLike)) else str(path)
         self.progress.hide()
         print(f"fastos scan: {name}: {message}", file=sys.stderr)
 
@@ -235,8 +220,3 @@ def main(options: argparse.Namespace) -> int:
         return listing.run()
     except KeyboardInterrupt:
         return listing.interrupt()
-    except BrokenPipeError:
-        return PIPE_CLOSED
-    except NotImplementedError as error:
-        print(f"fastos scan: {error}", file=sys.stderr)
-        return USAGE

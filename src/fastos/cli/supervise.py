@@ -2,6 +2,7 @@
 container."""
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -108,14 +109,20 @@ def run_services(options: argparse.Namespace) -> int:
 
     supervisor.reloader = reload
     command = [sys.executable, *sys.orig_argv[1:]]
-    supervisor.upgrader = lambda: supervisor.later(lambda: upgrade.execute(supervisor, command))
-    try:
-        with supervisor:
-            handle_signals(supervisor, reload, options)
-            return supervisor.run(until_idle=options.until_idle)
-    except OSError as error:
-        print(f"fastos supervise: {error}", file=sys.stderr)
-        return 1
+
+    def upgrade_now() -> None:
+        upgrade.rehearse([*command, "--check"])
+        supervisor.later(lambda: upgrade.execute(supervisor, command))
+
+    supervisor.upgrader = upgrade_now
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(supervisor)
+        except (OSError, ValueError) as error:
+            print(f"fastos supervise: {error}", file=sys.stderr)
+            return 1 if isinstance(error, OSError) else CONFIGURATION_ERROR
+        handle_signals(supervisor, reload, options)
+        return supervisor.run(until_idle=options.until_idle)
 
 
 def handle_signals(supervisor: Any, reload: Callable[[], Any], options: argparse.Namespace) -> None:
@@ -124,19 +131,21 @@ def handle_signals(supervisor: Any, reload: Callable[[], Any], options: argparse
     def end(number: int, frame: FrameType | None) -> None:
         supervisor.shutdown(now=supervisor.is_ending())
 
-    def reload_now() -> None:
+    def told(what: str, call: Callable[[], Any]) -> Any:
         try:
-            change = reload()
+            return call()
         except (ValueError, OSError) as error:
-            print(f"fastos supervise: reload: {error}", file=sys.stderr)
-        else:
+            print(f"fastos supervise: {what}: {error}", file=sys.stderr)
+
+    def reload_now() -> None:
+        if change := told("reload", reload):
             print(f"fastos supervise: reload: {summary(change)}", file=sys.stderr)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     signal.signal(signal.SIGHUP, lambda number, frame: supervisor.later(reload_now))
     signal.signal(signal.SIGUSR1, lambda number, frame: supervisor.later(supervisor.reopen_logs))
-    signal.signal(signal.SIGUSR2, lambda number, frame: supervisor.upgrader())
+    signal.signal(signal.SIGUSR2, lambda number, frame: supervisor.later(lambda: told("upgrade", supervisor.upgrader)))
     if os.getpid() == 1 or options.subreaper:
         from fastos.supervise.init import OrphanReaper, become_subreaper
 

@@ -52,11 +52,11 @@ class Connection:
         if data:
             self.client.received(data)
         else:
-            self.close()
+            self.close_when_sent()  # who says no more may still listen
 
     def send(self, data: bytes) -> None:
         """Sends, now or later; a client that never reads is dropped."""
-        if self._socket.fileno() < 0:
+        if self._socket.fileno() < 0 or self._closing:
             return
         waiting = bool(self._output)
         self._output += data
@@ -73,6 +73,8 @@ class Connection:
         self._closing = True
         if not self._output:
             self.close()
+        elif self._socket.fileno() >= 0:
+            self._loop.change(self._socket.fileno(), select.EPOLLOUT)  # what comes is read no more, nor waked for
 
     def _flush(self) -> None:
         try:
@@ -86,7 +88,8 @@ class Connection:
         if self._closing and not self._output:
             self.close()
             return
-        self._loop.change(self._socket.fileno(), select.EPOLLOUT | select.EPOLLIN if self._output else select.EPOLLIN)
+        wanted = 0 if self._closing else select.EPOLLIN
+        self._loop.change(self._socket.fileno(), wanted | (select.EPOLLOUT if self._output else 0))
 
     def close(self) -> None:
         if self._socket.fileno() >= 0:

@@ -77,18 +77,19 @@ class ControlClient:
     def _request(self, line: bytes) -> None:
         identifier = None
         try:
-            request = json.loads(line)
+            try:
+                request = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise RequestError(f"not a request: {error}") from None
             if not isinstance(request, dict):
                 raise RequestError("a request is a JSON object")
             identifier = request.get("id")
             if request.get("v") != VERSION:
                 raise RequestError(f"protocol version {request.get('v')!r} is not {VERSION}")
             result = self._server.do(self, request)
-        except (ValueError, RecursionError) as error:
-            self.answer(identifier, error=f"not a request: {error}")
         except (RequestError, KeyError) as error:
             self.answer(identifier, error=str(error.args[0]))
-        except (OSError, TypeError) as error:
+        except (OSError, TypeError, ValueError) as error:
             self.answer(identifier, error=str(error))
         else:
             if result is not None:

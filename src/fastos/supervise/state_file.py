@@ -6,6 +6,7 @@ grown to several times what is alive. A line that a crash cut short is ignored.
 """
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -35,6 +36,8 @@ class StateFile:
     def __init__(self, path: str) -> None:
         import fcntl
 
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise OSError(errno.EINVAL, "the state file is no regular file", path)
         self.path = path
         self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

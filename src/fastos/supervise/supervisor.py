@@ -164,7 +164,7 @@ class Supervisor(Commands):
     def __enter__(self) -> "Supervisor":
         try:
             self._open()
-        except OSError:
+        except Exception:
             if not any(unit.pid for unit in self.roster.units.values()):  # those adopted are not to die of it
                 self.close()
             raise

@@ -7,6 +7,7 @@ whose descriptor is named in the environment; every descriptor that it names is 
 import json
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "FASTOS_UPGRADE_FD"
 VERSION = 1
+REHEARSAL = 30.0  # seconds
 
 
 def describe(supervisor: "Supervisor") -> tuple[dict[str, Any], list[int]]:
@@ -61,10 +63,21 @@ def describe(supervisor: "Supervisor") -> tuple[dict[str, Any], list[int]]:
     return state, fds
 
 
+def rehearse(command: Sequence[str]) -> None:
+    """Runs `command`, which only checks itself and the configuration: what fails here would fail after the exec, when
+    the children have nobody left. Raises ValueError with what it said, OSError if it cannot be executed."""
+    try:
+        check = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=REHEARSAL, check=False)
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"{' '.join(command)} did not end within {REHEARSAL} s") from None
+    if check.returncode != 0:
+        said = check.stderr.decode(errors="backslashreplace").strip().removeprefix("fastos supervise: ")
+        raise ValueError(said or f"{' '.join(command)} ended with {check.returncode}")
+
+
 def execute(supervisor: "Supervisor", command: Sequence[str]) -> None:
     """Becomes `command`, which must make a Supervisor from `inherited()`. Raises OSError if it cannot be executed,
-    and the
-    supervisor then goes on as before."""
+    and the supervisor then goes on as before."""
     supervisor.prepare_upgrade()
     state, fds = describe(supervisor)
     memory = os.memfd_create("fastos-upgrade", 0)
