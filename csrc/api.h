@@ -84,6 +84,7 @@
  *   run_child.c     a process on its way to its result: fed, read, killed, reaped
  *   run_stream.c    one collected stream
  *   run_tree.c      kills a process and its descendants
+ *   run_drive.c     one child driven by the thread that waits for it
  *   run_group.c     one process, or one pipeline, driven in the caller's thread
  *   run_many.c      many processes on one event loop with a pool of spawners
  *   run_loop.c      its threads: starting, events, deadlines, ends

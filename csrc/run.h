@@ -2,6 +2,7 @@
 #ifndef FASTOS_RUN_H
 #define FASTOS_RUN_H
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -58,8 +59,9 @@ struct run_child {
 /* Monotonic nanoseconds. */
 int64_t run_now(void);
 
-/* Spawns. Returns true if there is a child; else result.error says why not. */
-bool run_child_start(struct run_child *child, const sigset_t *mask);
+/* Spawns. `null` is a descriptor of /dev/null, or -1 to have it opened; `mask` the signal mask, or NULL for the
+ * thread's own. Returns true if there is a child; else result.error says why not. */
+bool run_child_start(struct run_child *child, int null, const sigset_t *mask);
 
 /* Writes as much input as fits; closes the pipe once all is written or nobody reads. Returns true if it was closed. */
 bool run_child_feed(struct run_child *child);
@@ -82,6 +84,25 @@ void run_child_kill(struct run_child *child, uint32_t flag);
 
 /* After the end: drains what is there, closes everything and completes the result. */
 void run_child_finish(struct run_child *child, char *scratch);
+
+/* -- run_drive.c: a child driven by the thread that waits for it ------------------------------------------------- */
+
+enum { RUN_WAITED = 4 }; /* descriptors a child: by enum run_kind */
+
+/* Sets down what a child waits for. Returns when to wake up at the latest, or RUN_NEVER. */
+int64_t run_drive_prepare(const struct run_child *child, struct pollfd ready[RUN_WAITED]);
+
+/* Sets down nothing to wait for. */
+void run_drive_nothing(struct pollfd ready[RUN_WAITED]);
+
+/* Waits until something is ready or the time has come. Returns 0 or -errno (-EINTR). */
+int run_drive_wait(struct pollfd *ready, nfds_t count, int64_t until);
+
+/* Moves a child on by what is ready, and by its deadline. Returns true when it has ended, to be finished. */
+bool run_drive_advance(struct run_child *child, const struct pollfd ready[RUN_WAITED], char *scratch);
+
+/* Drives a child until it has ended; kills it when `stop` becomes readable. */
+void run_drive_to_end(struct run_child *child, int stop, char *scratch);
 
 /* -- run_tree.c: a child and its descendants -------------------------------------------------------------------- */
 
@@ -198,8 +219,11 @@ void run_queue_push(struct run_queue *queue, struct run_queued queued);
 void run_queue_return(struct run_queue *queue, struct run_queued queued);
 struct run_queued run_queue_pop(struct run_queue *queue);
 
-/* Opens and closes what tells that results wait. Returns 0 or -errno. */
-int run_done_open(struct run_done *done);
+/* A pipe for one thread to tell others by: neither end blocks. Returns 0 or -errno, with both at -1. */
+int run_pipe_open(int ends[2]);
+void run_pipe_close(int ends[2]);
+
+/* Frees the results and closes what tells that they wait. */
 void run_done_close(struct run_done *done);
 
 /* Adds a result, for which there is room; takes up to `capacity` out. */

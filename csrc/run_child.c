@@ -16,13 +16,16 @@ int64_t run_now(void) {
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-static struct fo_spawn_request make_request(const struct fo_run_command *command, const sigset_t *mask) {
+static struct fo_spawn_request make_request(const struct fo_run_command *command, int null, const sigset_t *mask) {
     struct fo_spawn_request request = *command->request;
     if (command->arguments != NULL) {
         request.arguments = command->arguments;
         request.argument_count = command->argument_count;
         request.candidates = command->candidates;
         request.candidate_count = command->candidate_count;
+    }
+    for (int stream = 0; null >= 0 && stream < 3; stream++) {
+        request.streams[stream] = request.streams[stream] == FO_STREAM_NULL ? null : request.streams[stream];
     }
     if (mask != NULL && !(request.flags & FO_SPAWN_SIGNAL_MASK)) {
         request.flags |= FO_SPAWN_SIGNAL_MASK;
@@ -49,8 +52,8 @@ static void adopt(struct run_child *child, const struct fo_spawn_result *spawned
     }
 }
 
-bool run_child_start(struct run_child *child, const sigset_t *mask) {
-    struct fo_spawn_request request = make_request(&child->command, mask);
+bool run_child_start(struct run_child *child, int null, const sigset_t *mask) {
+    struct fo_spawn_request request = make_request(&child->command, null, mask);
     struct fo_spawn_result spawned;
     child->result = (struct fo_run_result){.token = child->command.token};
     child->streams[0] = child->streams[1] = child->streams[2] = (struct run_stream){.fd = -1};

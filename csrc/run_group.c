@@ -1,8 +1,6 @@
 /* Drives one process, or the processes of one pipeline, in the caller's thread. */
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "run.h"
 #include "spawn.h"
@@ -11,7 +9,7 @@ struct fo_run_group {
     uint32_t capacity;
     uint32_t count;
     char *scratch;
-    struct pollfd *ready; /* four a child: its streams and its pidfd */
+    struct pollfd *ready; /* RUN_WAITED a child */
     struct fo_spawn_request request; /* of a process that is run at once */
     struct run_child children[];
 };
@@ -23,7 +21,7 @@ int fo_run_group_new(uint32_t count, fo_run_group **group) {
     }
     made->capacity = count;
     made->scratch = malloc(RUN_SCRATCH);
-    made->ready = calloc(count, 4 * sizeof *made->ready);
+    made->ready = calloc(count, RUN_WAITED * sizeof *made->ready);
     *group = made;
     if (made->scratch == NULL || made->ready == NULL) {
         fo_run_group_free(made);
@@ -38,7 +36,7 @@ int fo_run_group_start(fo_run_group *group, const struct fo_run_command *command
     }
     struct run_child *child = &group->children[group->count++];
     child->command = *command;
-    if (run_child_start(child, NULL) && child->streams[RUN_STDIN].fd >= 0) {
+    if (run_child_start(child, -1, NULL) && child->streams[RUN_STDIN].fd >= 0) {
         run_child_feed(child);
     }
     return 0;
@@ -60,70 +58,19 @@ static void complete(struct fo_run_group *group, struct run_child *child) {
     child->started = 0;
 }
 
-static int64_t earlier(int64_t left, int64_t right) {
-    return left < right ? left : right;
-}
-
-/* Sets down what to poll for. Returns how many descriptors, and the time at which to wake up. */
-static nfds_t gather(struct fo_run_group *group, int64_t *until) {
-    nfds_t count = 0;
-    *until = RUN_NEVER;
+/* Sets down what to poll for. Returns the time at which to wake up. */
+static int64_t gather(struct fo_run_group *group) {
+    int64_t until = RUN_NEVER;
     for (uint32_t i = 0; i < group->count; i++) {
-        struct run_child *child = &group->children[i];
-        struct pollfd *ready = &group->ready[4 * i];
-        for (int kind = 0; kind < 4; kind++) {
-            ready[kind] = (struct pollfd){.fd = -1};
-        }
-        count = 4 * (i + 1);
-        if (finished(child)) {
+        struct pollfd *ready = &group->ready[RUN_WAITED * i];
+        if (finished(&group->children[i])) {
+            run_drive_nothing(ready);
             continue;
         }
-        *until = earlier(*until, earlier(child->deadline, child->probe));
-        if (run_child_ending(child)) {
-            ready[RUN_EXIT] = (struct pollfd){.fd = child->pidfd, .events = POLLIN};
-            continue;
-        }
-        for (int kind = 0; kind < RUN_EXIT; kind++) {
-            ready[kind].fd = child->streams[kind].fd;
-            ready[kind].events = kind == RUN_STDIN ? POLLOUT : POLLIN;
-        }
+        int64_t when = run_drive_prepare(&group->children[i], ready);
+        until = when < until ? when : until;
     }
-    return count;
-}
-
-static int wait_until(struct pollfd *ready, nfds_t count, int64_t until) {
-    struct timespec left = {0}, *timeout = NULL;
-    if (until != RUN_NEVER) {
-        int64_t nanoseconds = until - run_now();
-        nanoseconds = nanoseconds > 0 ? nanoseconds : 0;
-        left = (struct timespec){.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
-        timeout = &left;
-    }
-#ifdef __APPLE__
-    int milliseconds = timeout ? (int)earlier(left.tv_sec * 1000 + (left.tv_nsec + 999999) / 1000000, 1 << 30) : -1;
-    return poll(ready, count, milliseconds) < 0 ? -errno : 0;
-#else
-    return ppoll(ready, count, timeout, NULL) < 0 ? -errno : 0;
-#endif
-}
-
-/* Moves one child on by what is ready. */
-static void advance(struct fo_run_group *group, struct run_child *child, const struct pollfd *ready) {
-    if (ready[RUN_STDIN].fd >= 0 && ready[RUN_STDIN].revents) {
-        run_child_feed(child);
-    }
-    for (int kind = RUN_STDOUT; kind <= RUN_STDERR; kind++) {
-        if (ready[kind].fd >= 0 && ready[kind].revents && !child->killed) {
-            run_child_read(child, kind, group->scratch);
-        }
-    }
-    if (child->deadline <= run_now()) {
-        run_child_reap(child, 0);
-        run_child_kill(child, FO_RUN_TIMED_OUT);
-    }
-    if (run_child_ending(child) && run_child_reap(child, 0) == 1) {
-        complete(group, child);
-    }
+    return until;
 }
 
 static bool all_finished(struct fo_run_group *group) {
@@ -164,15 +111,14 @@ int fo_run_group_drive(fo_run_group *group) {
         return drive_simply(group, &group->children[0]);
     }
     while (!all_finished(group)) {
-        int64_t until;
-        nfds_t count = gather(group, &until);
-        int failed = wait_until(group->ready, count, until);
+        int failed = run_drive_wait(group->ready, RUN_WAITED * group->count, gather(group));
         if (failed == -EINTR) {
             return -EINTR;
         }
         for (uint32_t i = 0; i < group->count; i++) {
-            if (!finished(&group->children[i])) {
-                advance(group, &group->children[i], &group->ready[4 * i]);
+            struct run_child *child = &group->children[i];
+            if (!finished(child) && run_drive_advance(child, &group->ready[RUN_WAITED * i], group->scratch)) {
+                complete(group, child);
             }
         }
     }

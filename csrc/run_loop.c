@@ -3,6 +3,9 @@
  * others (there is one more than may spawn at a time), and a child's end and its successor's start need no handing
  * over between threads.
  *
+ * Where there is a thread for each of the jobs anyway, it sees its process through to the end (`attended`): no event
+ * of a child then goes through the loop, and what is left of it is the wait for commands.
+ *
  * Locks: a slot's, for its child; then the run's, for all the rest. An event carries the slot's generation, so one
  * that comes late for a slot in new use is known and dropped. */
 #include <errno.h>
@@ -216,6 +219,22 @@ static bool postpone(struct fo_run_many *run, struct run_slot *slot, uint32_t en
     return postponed;
 }
 
+/* SIGCHLD is blocked here, as all signals are, only where somebody handles it. While nobody does, the kernel drops it
+ * if the child's parent, this thread, would; a blocked one it would wake another thread for, at every child's end. */
+static void mind_sigchld(void) {
+    static _Thread_local bool open;
+    struct sigaction now;
+    sigset_t only;
+    sigaction(SIGCHLD, NULL, &now);
+    bool nobody = now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN;
+    if (nobody != open) {
+        sigemptyset(&only);
+        sigaddset(&only, SIGCHLD);
+        pthread_sigmask(nobody ? SIG_UNBLOCK : SIG_BLOCK, &only, NULL);
+        open = nobody;
+    }
+}
+
 static void watch(struct fo_run_many *run, struct run_slot *slot, char *scratch) {
     struct run_child *child = &slot->child;
     if (child->streams[RUN_STDIN].fd >= 0) {
@@ -258,8 +277,13 @@ static void start_next(struct fo_run_many *run, char *scratch) {
     slot->child.command = queued.command;
     slot->copy = queued.copy;
     slot->active = true;
-    bool started = run_child_start(&slot->child, &run->mask);
-    if (started) {
+    mind_sigchld();
+    bool started = run_child_start(&slot->child, run->null, &run->mask);
+    if (started && run->attended) {
+        run_drive_to_end(&slot->child, run->stop[0], scratch);
+        run_child_finish(&slot->child, scratch);
+        deliver(run, slot);
+    } else if (started) {
         watch(run, slot, scratch);
     } else if (!postpone(run, slot, ended)) {
         deliver(run, slot);

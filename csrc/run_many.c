@@ -1,19 +1,24 @@
 /* Many processes at once: the interface to the event loop of run_loop.c. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "run_many.h"
+#include "spawn.h"
 
-enum { STACK = 192 * 1024 };
+/* ENOUGH: commands that one thread does not get through within a pause of PACE_NS. */
+enum { STACK = 192 * 1024, PACE_NS = 1000000, ENOUGH = 10 };
 
 /* Starts the threads with every signal blocked: those belong to the application's own. Returns 0 or -errno. */
 static int start_threads(struct fo_run_many *run) {
     sigset_t all;
     pthread_attr_t attributes;
     int failed = 0;
-    uint32_t wanted = run->jobs == 1 ? 1 : run->spawners + 1;
+    uint32_t wanted = run->attended ? run->jobs : run->spawners + 1;
     sigfillset(&all);
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK);
@@ -39,8 +44,11 @@ int fo_run_many_open(uint32_t jobs, uint32_t spawners, fo_run_many **opened) {
     pthread_mutex_init(&run->lock, NULL);
     run->jobs = jobs;
     run->spawners = spawners < jobs ? spawners : jobs;
-    run->done.ready[0] = run->done.ready[1] = -1;
-    int failed = run_done_open(&run->done);
+    run->attended = jobs <= spawners;
+    run->done.ready[0] = run->done.ready[1] = run->stop[0] = run->stop[1] = -1;
+    run->null = fo_spawn_above_streams(open("/dev/null", O_RDWR | O_CLOEXEC));
+    int failed = run_pipe_open(run->done.ready);
+    failed = failed < 0 ? failed : run_pipe_open(run->stop);
     failed = failed < 0 ? failed : run_poller_open(&run->poller);
     failed = failed < 0 ? failed : start_threads(run);
     if (failed < 0) {
@@ -55,7 +63,7 @@ int fo_run_many_fileno(const fo_run_many *run) {
     return run->done.ready[0];
 }
 
-/* Makes the queue and the results large enough that nothing can fail later. */
+/* Makes the queue and the results large enough that nothing can fail later. Call with the lock held. */
 static int reserve(struct fo_run_many *run, uint32_t count) {
     uint32_t queued = run->queue.count + run->running + count;
     if (queued > INT_MAX / 2 || run_queue_reserve(&run->queue, queued) < 0) {
@@ -64,25 +72,14 @@ static int reserve(struct fo_run_many *run, uint32_t count) {
     return run_done_reserve(&run->done, run->done.count + queued);
 }
 
-int fo_run_many_submit(fo_run_many *run, const struct fo_run_command *commands, uint32_t count) {
+/* Queues what has been copied, or frees it. Returns as fo_run_many_submit. */
+static int enqueue(struct fo_run_many *run, struct run_queued *made, uint32_t count) {
     pthread_mutex_lock(&run->lock);
     int result = reserve(run, count);
-    uint32_t made = 0;
-    for (; result == 0 && made < count; made++) {
-        struct run_queued queued;
-        result = run_queued_make(&queued, &commands[made]);
-        if (result == 0) {
-            run_queue_push(&run->queue, queued);
-        }
+    for (uint32_t i = 0; result == 0 && i < count; i++) {
+        run_queue_push(&run->queue, made[i]);
     }
-    if (result < 0) {
-        for (made = made > 0 ? made - 1 : 0; made > 0; made--) {
-            run->queue.count--;
-            free(run->queue.items[(run->queue.first + run->queue.count) % run->queue.capacity].copy);
-        }
-    } else {
-        result = (int)(run->queue.count + run->running);
-    }
+    result = result < 0 ? result : (int)(run->queue.count + run->running);
     bool wake = run_loop_may_start(run) && run->waiting > 0;
     pthread_mutex_unlock(&run->lock);
     if (wake) {
@@ -91,12 +88,75 @@ int fo_run_many_submit(fo_run_many *run, const struct fo_run_command *commands, 
     return result;
 }
 
+static void drop(struct run_queued *made, uint32_t count) {
+    while (count > 0) {
+        free(made[--count].copy);
+    }
+}
+
+int fo_run_many_submit(fo_run_many *run, const struct fo_run_command *commands, uint32_t count) {
+    struct run_queued *made = malloc(count * sizeof *made);
+    int result = made == NULL && count > 0 ? -ENOMEM : 0;
+    uint32_t copied = 0;
+    for (; result == 0 && copied < count; copied += result == 0) {
+        result = run_queued_make(&made[copied], &commands[copied]);
+    }
+    result = result < 0 ? result : enqueue(run, made, count);
+    if (result < 0) {
+        drop(made, copied);
+    }
+    free(made);
+    return result;
+}
+
+int fo_run_many_submit_alike(fo_run_many *run, const struct fo_run_command *model, const char *strings,
+                             const struct fo_run_shape *shapes, uint32_t count) {
+    struct fo_run_command *commands = malloc(count * sizeof *commands);
+    if (commands == NULL && count > 0) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        commands[i] = *model;
+        commands[i].token += i;
+        commands[i].arguments = strings;
+        commands[i].argument_count = shapes[i].argument_count;
+        commands[i].arguments_length = shapes[i].arguments_length;
+        strings += shapes[i].arguments_length;
+        commands[i].candidates = shapes[i].candidate_count > 0 ? strings : NULL;
+        commands[i].candidate_count = shapes[i].candidate_count;
+        commands[i].candidates_length = shapes[i].candidates_length;
+        strings += shapes[i].candidates_length;
+    }
+    int result = fo_run_many_submit(run, commands, count);
+    free(commands);
+    return result;
+}
+
+/* Results that come faster than one in PACE_NS are left to gather, as long as there is enough to do meanwhile: to wake
+ * up for each would cost the processor that the children need. Returns 0 or -EINTR. */
+static int let_gather(struct fo_run_many *run, uint32_t capacity) {
+    int64_t left = run->taken_at + PACE_NS - run_now();
+    if (left <= 0 || left > PACE_NS) {
+        return 0;
+    }
+    pthread_mutex_lock(&run->lock);
+    bool busy = run->queue.count >= ENOUGH * run->thread_count && run->done.count < capacity;
+    pthread_mutex_unlock(&run->lock);
+    return busy && nanosleep(&(struct timespec){.tv_nsec = (long)left}, NULL) < 0 ? -errno : 0;
+}
+
 int fo_run_many_take(fo_run_many *run, struct fo_run_result *results, uint32_t capacity, int64_t timeout_ns) {
     int64_t until = timeout_ns < 0 ? RUN_NEVER : run_now() + timeout_ns;
     for (;;) {
+        if (timeout_ns != 0 && let_gather(run, capacity) < 0) {
+            return -EINTR;
+        }
         pthread_mutex_lock(&run->lock);
         uint32_t taken = run_done_take(&run->done, results, capacity);
         pthread_mutex_unlock(&run->lock);
+        if (taken > 0) {
+            run->taken_at = run_now();
+        }
         if (taken > 0 || timeout_ns == 0) {
             return (int)taken;
         }
@@ -134,7 +194,11 @@ static void end_threads(struct fo_run_many *run) {
         free(run_queue_pop(&run->queue).copy);
     }
     pthread_mutex_unlock(&run->lock);
-    run_loop_kill_all(run);
+    close(run->stop[1]);
+    run->stop[1] = -1;
+    if (!run->attended) {
+        run_loop_kill_all(run);
+    }
     run_poller_wake(run->poller);
     for (uint32_t i = 0; i < run->thread_count; i++) {
         pthread_join(run->threads[i], NULL);
@@ -154,6 +218,10 @@ void fo_run_many_close(fo_run_many *run) {
     }
     run_poller_close(run->poller);
     run_done_close(&run->done);
+    run_pipe_close(run->stop);
+    if (run->null >= 0) {
+        close(run->null);
+    }
     run_timers_free(&run->timers);
     free(run->queue.items);
     free(run->slots);

@@ -19,6 +19,9 @@ struct run_slot {
 struct fo_run_many {
     pthread_mutex_t lock;
     struct run_poller *poller;
+    bool attended; /* each thread sees its process through to the end */
+    int stop[2];   /* the reading end becomes readable when the run is closed */
+    int null;      /* /dev/null, for all children, or -1 */
     sigset_t mask;
     uint32_t jobs;
     uint32_t spawners;
@@ -30,6 +33,7 @@ struct fo_run_many {
     bool closing;
     struct run_queue queue;
     struct run_done done;
+    int64_t taken_at; /* the taker's own: when it last had results */
     struct run_timers timers;
     struct run_slot **slots;
     uint32_t *free_slots;
@@ -46,7 +50,7 @@ bool run_loop_may_start(const struct fo_run_many *run);
 /* What each thread does until the run is closed and its last child reaped. `argument` is the run. Returns NULL. */
 void *run_loop_work(void *argument);
 
-/* Kills every child; the threads reap them. */
+/* Kills every child; the threads reap them. Call once `closing` is set. */
 void run_loop_kill_all(struct fo_run_many *run);
 
 #endif

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "run.h"
+#include "spawn.h"
 
 /* Moves a ring to a larger place, unrolled. Returns the new items or NULL. */
 static void *unroll(void *items, size_t size, uint32_t first, uint32_t count, uint32_t old, uint32_t capacity) {
@@ -97,16 +98,25 @@ struct run_queued run_queue_pop(struct run_queue *queue) {
     return queued;
 }
 
-int run_done_open(struct run_done *done) {
-    if (pipe(done->ready) < 0) {
-        done->ready[0] = done->ready[1] = -1;
+int run_pipe_open(int ends[2]) {
+    if (pipe(ends) < 0) {
+        ends[0] = ends[1] = -1;
         return -errno;
     }
     for (int i = 0; i < 2; i++) {
-        fcntl(done->ready[i], F_SETFD, FD_CLOEXEC);
-        fcntl(done->ready[i], F_SETFL, O_NONBLOCK);
+        ends[i] = fo_spawn_above_streams(ends[i]);
+        fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+        fcntl(ends[i], F_SETFL, O_NONBLOCK);
     }
     return 0;
+}
+
+void run_pipe_close(int ends[2]) {
+    for (int i = 0; i < 2; i++) {
+        if (ends[i] >= 0) {
+            close(ends[i]);
+        }
+    }
 }
 
 void run_done_close(struct run_done *done) {
@@ -114,11 +124,7 @@ void run_done_close(struct run_done *done) {
         fo_run_release(&done->items[done->first], 1);
         done->first = (done->first + 1) % done->capacity;
     }
-    for (int i = 0; i < 2; i++) {
-        if (done->ready[i] >= 0) {
-            close(done->ready[i]);
-        }
-    }
+    run_pipe_close(done->ready);
     free(done->items);
 }
 

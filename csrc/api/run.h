@@ -93,8 +93,8 @@ void fo_run_group_free(fo_run_group *group);
 /* Many processes: an event loop over their pipes and pidfds. */
 typedef struct fo_run_many fo_run_many;
 
-/* Starts an event loop that keeps at most `jobs` processes alive, with `spawners` threads that may be in a spawn at
- * the same time (1 to 64). Children inherit the signal mask of the thread that calls this. Returns 0 or -errno. */
+/* Keeps at most `jobs` processes alive, with `spawners` threads that may be in a spawn at the same time (1 to 64): an
+ * event loop where there are more jobs than they are, else a thread for each of the jobs, made here. Children inherit the signal mask of the thread that calls this. Returns 0 or -errno. */
 int fo_run_many_open(uint32_t jobs, uint32_t spawners, fo_run_many **run);
 
 /* A descriptor that is readable exactly while results wait to be taken; it belongs to the run. */
@@ -104,7 +104,21 @@ int fo_run_many_fileno(const fo_run_many *run);
  * them was queued. */
 int fo_run_many_submit(fo_run_many *run, const struct fo_run_command *commands, uint32_t count);
 
-/* Moves up to `capacity` results to `results`. With none there, waits up to timeout_ns (-1: for ever; 0: not at all)
+/* What differs between commands that are alike. No candidates: the first argument is the program. */
+struct fo_run_shape {
+    uint32_t argument_count;
+    uint32_t arguments_length; /* bytes, the last NUL included */
+    uint32_t candidate_count;
+    uint32_t candidates_length;
+};
+
+/* As fo_run_many_submit, for commands that differ from `model` in their arguments and candidates alone: of each, these
+ * stand one after the other in `strings`. Their tokens are the model's and those that follow it. */
+int fo_run_many_submit_alike(fo_run_many *run, const struct fo_run_command *model, const char *strings,
+                             const struct fo_run_shape *shapes, uint32_t count);
+
+/* Moves up to `capacity` results to `results`. With none there, waits up to timeout_ns (-1: for ever; 0: not at all).
+ * Results that come many in a moment are handed over a few at a time.
  * Returns how many, 0 if the time ran out, or -EINTR. */
 int fo_run_many_take(fo_run_many *run, struct fo_run_result *results, uint32_t capacity, int64_t timeout_ns);
 

@@ -59,7 +59,7 @@ class RunMany:
         self._plan = Plan(given, capture, stdin)
         self._total = len(commands) if isinstance(commands, Sized) else None
         self._commands = iter(commands)
-        self._window = 4 * jobs + 64 if ordered else jobs + max(jobs, 16)
+        self._window = 4 * jobs + 64 if ordered else jobs + max(jobs, 64)
         self._ordered, self._stop_on_error, self._progress = ordered, stop_on_error, progress
         self._jobs: dict[int, tuple[Job | None, Any]] = {}  # submitted, with the command's args
         self._ready: deque[Completed] = deque()
@@ -242,7 +242,7 @@ def run_many(
     There is no thread for each process: one event loop in C with a few threads starts, reads and reaps them all.
 
     Args:
-        commands: any iterable, read lazily: at most 2 × jobs commands (jobs + 16 for few jobs) are on their way, unread
+        commands: any iterable, read lazily: at most 2 × jobs commands (jobs + 64 for few jobs) are on their way, unread
             results included; more are read only as results are handed out. Each is a sequence of arguments, or a
             Command or a mapping {"args": …} with options of its own, which take the place of those given here.
         jobs: how many processes to have alive at a time; None: one a CPU. Where the limit on descriptors or processes

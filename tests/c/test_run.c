@@ -195,6 +195,62 @@ TEST(close_kills_and_reaps) {
     CHECK(waitpid(-1, NULL, 0) < 0 && errno == ECHILD);
 }
 
+TEST(a_thread_for_each_sees_it_through) {
+    uint64_t seen = 0;
+    CHECK_EQ(run_all(shell("echo hello", NULL), 100, 2, &seen), 100);
+    CHECK_EQ(run_all(shell("cat", "input"), 20, 1, &seen), 20);
+    CHECK_EQ(seen, 700);
+    struct fo_run_command late = shell("echo hello; sleep 60 & sleep 60", NULL);
+    late.timeout_ns = 100000000;
+    CHECK_EQ(run_all(late, 4, 2, &seen), 0);
+    CHECK_EQ(seen, 724);
+}
+
+TEST(a_thread_for_each_on_the_portable_engine) {
+    uint64_t seen = 0;
+    CHECK_EQ(fo_platform_use(FO_ENGINE_POSIX), 0);
+    CHECK_EQ(run_all(shell("cat; echo hello", "in\n"), 40, 2, &seen), 40);
+    CHECK_EQ(seen, 360);
+}
+
+/* What the descendants of two jobs hold open does not keep the run from closing. */
+TEST(close_kills_and_reaps_where_there_is_a_thread_for_each) {
+    fo_run_many *run;
+    struct fo_run_command command = shell("sleep 60 & sleep 60", NULL);
+    struct fo_run_result result;
+    CHECK_EQ(fo_run_many_open(2, 2, &run), 0);
+    for (int i = 0; i < 6; i++) {
+        CHECK(fo_run_many_submit(run, &command, 1) > 0);
+    }
+    while (fo_run_many_running(run) < 2) {
+        CHECK_EQ(fo_run_many_take(run, &result, 1, 1000000), 0);
+    }
+    fo_run_many_close(run);
+    CHECK(waitpid(-1, NULL, 0) < 0 && errno == ECHILD);
+}
+
+TEST(commands_that_are_alike) {
+    fo_run_many *run;
+    struct fo_run_command model = shell("", NULL);
+    struct fo_run_result results[3];
+    model.token = 7;
+    const char strings[] = "echo\0one\0/nowhere/echo\0/bin/echo\0/bin/echo\0three\0/bin/echo\0x";
+    const struct fo_run_shape shapes[] = {{2, 9, 2, 24}, {2, 16, 0, 0}, {2, 12, 0, 0}};
+    CHECK_EQ(fo_run_many_open(1, 1, &run), 0);
+    CHECK_EQ(fo_run_many_submit_alike(run, &model, strings, shapes, 3), 3);
+    for (int taken = 0; taken < 3;) {
+        int got = fo_run_many_take(run, results + taken, (uint32_t)(3 - taken), -1);
+        CHECK(got > 0);
+        taken += got;
+    }
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(results[i].token, (uint64_t)(7 + i));
+        CHECK_EQ(results[i].output_length, i == 0 ? 4 : i == 1 ? 6 : 2);
+    }
+    fo_run_release(results, 3);
+    fo_run_many_close(run);
+}
+
 TEST(stop_cancels_what_is_queued) {
     fo_run_many *run;
     struct fo_run_command command = shell("sleep 60", NULL);
@@ -235,5 +291,7 @@ MAIN(RUN(output_and_status), RUN(input_is_fed), RUN(missing_program_is_a_result)
      RUN(deadline_ends_a_child_whose_grandchild_holds_the_pipe), RUN(limit_kills_endless_output),
      RUN(free_kills_what_runs), RUN(many), RUN(many_with_input_and_deadline), RUN(many_past_their_deadline),
      RUN(many_on_the_portable_engine), RUN(few_descriptors_mean_fewer_at_once), RUN(close_kills_and_reaps),
-     RUN(stop_cancels_what_is_queued), RUN(timers_come_in_order),
+     RUN(stop_cancels_what_is_queued), RUN(a_thread_for_each_sees_it_through),
+     RUN(a_thread_for_each_on_the_portable_engine), RUN(close_kills_and_reaps_where_there_is_a_thread_for_each),
+     RUN(commands_that_are_alike), RUN(timers_come_in_order),
      RUN(a_group_runs_one_after_the_other_at_once))
