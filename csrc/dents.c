@@ -80,6 +80,7 @@ static inline int parse_record(const char *buffer, size_t filled, size_t offset,
     out->name = record + FO_DENTS_NAME;
     out->type = type_of((uint8_t)record[FO_DENTS_TYPE]);
     memcpy(&out->ino, record + FO_DENTS_INO, sizeof out->ino);
+    memcpy(&out->next, record + FO_DENTS_NEXT, sizeof out->next);
     return length;
 }
 

@@ -53,6 +53,7 @@ static void pack(struct fo_dents *dents, const struct dirent *entry) {
     uint64_t ino = entry->d_ino;
     char *record = dents->buffer + dents->filled;
     memcpy(record + FO_DENTS_INO, &ino, sizeof ino);
+    memset(record + FO_DENTS_NEXT, 0, sizeof(int64_t));
     memcpy(record + FO_DENTS_RECLEN, &length, sizeof length);
     record[FO_DENTS_TYPE] = type_of(entry);
     memcpy(record + FO_DENTS_NAME, entry->d_name, name_length);

@@ -129,5 +129,22 @@ static void not_a_directory(int engine) {
 TEST(native_not_a_directory) { not_a_directory(FO_ENGINE_NATIVE); }
 TEST(portable_not_a_directory) { not_a_directory(FO_ENGINE_POSIX); }
 
+/* The end is known without a call only at the greatest position, in a buffer with room to spare, and from the kernel. */
+TEST(knows_the_end) {
+    static alignas(8) char buffer[4096];
+    struct fo_dents dents = {.buffer = buffer, .size = sizeof buffer, .filled = 1000};
+    CHECK(fo_dents_ended(&dents, INT64_MAX));
+    CHECK(!fo_dents_ended(&dents, INT64_MAX - 1));
+    CHECK(!fo_dents_ended(&dents, 0));
+    dents.filled = sizeof buffer - FO_DENTS_LONGEST;
+    CHECK(fo_dents_ended(&dents, INT64_MAX));
+    dents.filled++;
+    CHECK(!fo_dents_ended(&dents, INT64_MAX));
+    dents.filled = 1000;
+    dents.stream = buffer;
+    CHECK(!fo_dents_ended(&dents, INT64_MAX));
+}
+
 MAIN(RUN(records_are_parsed_and_dots_left_out), RUN(malformed_records_are_an_error), RUN(native_reads_all),
-     RUN(portable_reads_all), RUN(native_not_a_directory), RUN(portable_not_a_directory))
+     RUN(portable_reads_all), RUN(native_not_a_directory), RUN(portable_not_a_directory),
+     RUN(knows_the_end))
