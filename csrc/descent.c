@@ -242,29 +242,61 @@ static int use(struct fo_scan *scan, struct fo_directory *directory) {
     return open == directory ? fd : open_chain(scan, open, directory);
 }
 
-/* The child was opened, or could not be: its parent has one user and one unopened child less. */
-static void child_done(struct fo_scan *scan, struct fo_directory *parent, bool used) {
+void fo_descent_close(struct fo_directory *directory) {
+    close(directory->fd);
+    directory->fd = -1;
+    directory->fd_users = 0;
+}
+
+/* Takes children off the count of those to be opened, and a user if there is one. */
+static void children_done(struct fo_scan *scan, struct fo_directory *parent, int opened, int users) {
     fo_scan_lock(&scan->descriptors.lock);
-    parent->fd_users -= used;
-    parent->unopened--;
+    parent->fd_users -= users;
+    parent->unopened -= opened;
     unlock_and_close(&scan->descriptors, settle(&scan->descriptors, parent));
 }
 
+void fo_descent_let_go(struct fo_worker *worker) {
+    struct fo_directory *held = worker->held;
+    if (held != NULL) {
+        worker->held = NULL;
+        children_done(worker->scan, held, worker->opened, 1);
+        fo_directory_release(held);
+    }
+}
+
+/* Makes the worker hold a directory's descriptor. Returns it or -errno. */
+static int hold(struct fo_worker *worker, struct fo_directory *directory) {
+    if (worker->held == directory) {
+        return directory->fd;
+    }
+    fo_descent_let_go(worker);
+    int fd = use(worker->scan, directory);
+    if (fd >= 0) {
+        atomic_fetch_add_explicit(&directory->references, 1, memory_order_relaxed);
+        worker->held = directory;
+        worker->opened = 0;
+    }
+    return fd;
+}
+
 int fo_descent_open(struct fo_worker *worker, struct fo_directory *directory) {
-    struct fo_scan *scan = worker->scan;
     struct fo_directory *parent = directory->parent;
     if (parent == NULL) {
-        fo_descent_hold(scan, directory);
+        fo_descent_hold(worker->scan, directory);
         return 0;
     }
-    int fd = use(scan, parent);
-    bool used = fd >= 0;
-    if (used) {
-        fd = open_from(scan, fd, directory);
+    int fd = hold(worker, parent);
+    if (fd < 0) {
+        children_done(worker->scan, parent, 1, 0);
+        return fd;
     }
-    if (fd >= 0) {
-        adopt(scan, directory, fd);
+    fd = open_from(worker->scan, fd, directory);
+    worker->opened++;
+    if (fd < 0) {
+        return fd;
     }
-    child_done(scan, parent, used);
-    return fd >= 0 ? 0 : fd;
+    directory->fd = fd;
+    directory->fd_users = 1;
+    return 0;
 }

@@ -62,6 +62,7 @@ int fo_frontier_fill(struct fo_scan *scan) {
         if (directory == NULL) {
             return -ENOMEM;
         }
+        directory->text = scan->top->text && fo_utf8_valid(path, strlen(path));
         stack_directory(scan, directory);
         scan->top->unopened++;
     }
@@ -152,14 +153,18 @@ static void wait_for_work(struct fo_worker *worker) {
     worker->own_waits += 2; /* for the condition, and for its lock */
 }
 
-/* Hands on what the worker has found, before it waits. */
+/* Hands on what the worker has found, and gives up what it holds, before it waits. Returns whether there was any. */
 static bool hand_over(struct fo_worker *worker) {
-    if (worker->batch == NULL || fo_batch_empty(worker->batch) || worker->inlined) {
+    bool found = worker->batch != NULL && !fo_batch_empty(worker->batch) && !worker->inlined;
+    if (!found && worker->held == NULL) {
         return false;
     }
     pthread_mutex_unlock(&worker->scan->frontier.lock);
-    fo_queue_put(worker, worker->batch);
-    worker->batch = NULL;
+    fo_descent_let_go(worker);
+    if (found) {
+        fo_queue_put(worker, worker->batch);
+        worker->batch = NULL;
+    }
     fo_scan_lock(&worker->scan->frontier.lock);
     return true;
 }

@@ -157,6 +157,7 @@ static int make_top(struct fo_scan *scan, int fd) {
     if (scan->top == NULL) {
         return -ENOMEM;
     }
+    scan->top->text = fo_utf8_valid(scan->root, scan->root_length);
     if (scan->options.flags & FO_SCAN_SAME_FILESYSTEM) {
         int result = fo_stat_at(fd, "", AT_EMPTY_PATH, FO_STAT_INO, &stat);
         if (result < 0) {

@@ -32,7 +32,8 @@ struct fo_directory {
     struct fo_directory *parent;
     struct fo_ignore *ignore; /* what is ignored in it, NULL if nothing */
     struct fo_directory *older, *newer; /* among those whose descriptor is kept open */
-    uint64_t dev, ino;        /* known only where symbolic links are followed */
+    uint64_t ino; /* as its parent lists it */
+    uint64_t dev; /* known only where a file system is not to be left */
     atomic_int references;
     int unopened; /* children that are still to be opened through fd; guarded by descriptors.lock, */
     int fd_users; /* like the count of those who use fd now */
@@ -41,6 +42,7 @@ struct fo_directory {
     uint32_t name_length;
     bool kept; /* in the list of descriptors kept open */
     bool follow; /* the name is a symbolic link to be followed */
+    bool text;   /* the path down to here is UTF-8; known where somebody wants to know */
     char name[]; /* below the parent; several components for a directory taken over from another scan */
 };
 
@@ -111,6 +113,8 @@ struct fo_worker {
     size_t prefix_capacity;
     bool hasty;            /* the consumer waits for what is in the batch */
     bool working;          /* counted in frontier.active */
+    struct fo_directory *held; /* whose descriptor is used for one child after the other: with one user, */
+    int opened;            /* and these children not yet taken off its count */
     unsigned looks;        /* at metadata, so far */
     bool inlined;          /* the consumer's own thread, before there are others */
     int slot;              /* in scan.workers, -1 if inlined */
@@ -199,9 +203,16 @@ void fo_frontier_clear(struct fo_scan *scan);
 
 /* -- descent.c ----------------------------------------------------------------------------------------------- */
 
-/* Opens a directory from its parent's descriptor. Afterwards directory->fd is open and has one user.
- * Returns 0 or -errno. The parent counts one unopened child less either way. */
+/* Opens a directory from its parent's descriptor. Afterwards directory->fd is open and has one user, known to nobody else.
+ * Returns 0 or -errno. The parent will count one unopened child less either way. The worker goes on holding the
+ * parent's descriptor, since what it takes next is mostly a sibling, until fo_descent_let_go. */
 int fo_descent_open(struct fo_worker *worker, struct fo_directory *directory);
+
+/* Gives up the parent held by fo_descent_open, if there is one. */
+void fo_descent_let_go(struct fo_worker *worker);
+
+/* Closes a directory whose only user ever was the caller, and which has no children to be opened. */
+void fo_descent_close(struct fo_directory *directory);
 
 /* One user of directory->fd more. The caller is a user itself. */
 void fo_descent_hold(struct fo_scan *scan, struct fo_directory *directory);

@@ -6,10 +6,51 @@
 
 #include "scan_visit.h"
 
+static uint64_t ino_of(const struct fo_work *work) {
+    return ((const struct fo_directory *)work)->ino;
+}
+
+/* One list of two that are in order. */
+static struct fo_work *merge(struct fo_work *a, struct fo_work *b) {
+    struct fo_work *first = NULL, **end = &first;
+    while (a != NULL && b != NULL) {
+        struct fo_work **next = ino_of(a) <= ino_of(b) ? &a : &b;
+        *end = *next;
+        end = &(*end)->next;
+        *next = *end;
+    }
+    *end = a != NULL ? a : b;
+    return first;
+}
+
+/* The children by inode number: ext4 lists them in the order of a hash, but what the kernel and the disk have of them
+ * lies in this one. */
+static struct fo_work *in_order(struct fo_work *list) {
+    if (list == NULL || list->next == NULL) {
+        return list;
+    }
+    struct fo_work *sorted[32] = {NULL}, *all = NULL; /* sorted[i] has 2^i */
+    while (list != NULL) {
+        struct fo_work *run = list;
+        list = list->next;
+        run->next = NULL;
+        int i = 0;
+        for (; i < 31 && sorted[i] != NULL; i++) {
+            run = merge(sorted[i], run);
+            sorted[i] = NULL;
+        }
+        sorted[i] = merge(sorted[i], run);
+    }
+    for (int i = 0; i < 32; i++) {
+        all = merge(sorted[i], all);
+    }
+    return all;
+}
+
 /* Hands the children found to the frontier. The parent's descriptor has to know of them before. */
 static void publish(struct fo_visit *visit) {
     struct fo_scan *scan = visit->scan;
-    struct fo_work *work = visit->first, *first = NULL, *last = NULL;
+    struct fo_work *work = in_order(visit->first), *first = NULL, *last = NULL;
     int count = 0;
     while (work != NULL) {
         struct fo_work *next = work->next;
@@ -32,7 +73,11 @@ static void publish(struct fo_visit *visit) {
 
 /* The end of the visit: the descriptor is kept for the children, or closed. */
 static void leave(struct fo_visit *visit) {
-    fo_descent_release(visit->scan, visit->directory, visit->children);
+    if (visit->alone && visit->children == 0) {
+        fo_descent_close(visit->directory);
+    } else {
+        fo_descent_release(visit->scan, visit->directory, visit->children);
+    }
     publish(visit);
     fo_directory_release(visit->directory);
 }
@@ -44,8 +89,6 @@ static bool arrive(struct fo_visit *visit, struct fo_worker *worker, struct fo_d
                                .prefix_length = (size_t)length, .index = -1};
     if (length < 0) {
         atomic_store(&worker->scan->cancelled, true);
-    } else if (worker->scan->options.flags & FO_SCAN_TEXT) {
-        visit->text = fo_utf8_valid(worker->prefix, (size_t)length);
     }
     return length >= 0;
 }
@@ -60,6 +103,13 @@ static bool hungry(const struct fo_visit *visit) {
            atomic_load_explicit(&visit->scan->frontier.pending, memory_order_relaxed) == 0;
 }
 
+/* Work in the directory is about to go to others, who need it open. */
+static void share(struct fo_visit *visit) {
+    visit->alone = false;
+    atomic_fetch_add(&visit->directory->references, 1);
+    fo_descent_hold(visit->scan, visit->directory);
+}
+
 /* Gives records to whoever is free. Returns false if memory is short: then nothing is given. */
 static bool give_records(struct fo_visit *visit, const char *records, size_t size) {
     struct fo_chunk *chunk = malloc(sizeof *chunk + size);
@@ -70,8 +120,7 @@ static bool give_records(struct fo_visit *visit, const char *records, size_t siz
     chunk->directory = visit->directory;
     chunk->size = size;
     memcpy(chunk->records, records, size);
-    atomic_fetch_add(&visit->directory->references, 1);
-    fo_descent_hold(visit->scan, visit->directory);
+    share(visit);
     fo_frontier_push(visit->scan, &chunk->work, &chunk->work, 1);
     return true;
 }
@@ -96,23 +145,25 @@ static bool may_hang(const struct fo_visit *visit, const struct fo_dent *dent) {
            (dent->type == FO_TYPE_DIRECTORY || dent->type == FO_TYPE_UNKNOWN);
 }
 
-/* Does the entries of a buffer of records. With metadata to get, half of what is left goes to whoever is idle. */
-static void do_records(struct fo_visit *visit, const char *records, size_t size) {
+/* Does the entries of a buffer of records. With metadata to get, half of what is left goes to whoever is idle.
+ * Returns fo_dent.next of the last one, 0 if that was given away. */
+static int64_t do_records(struct fo_visit *visit, const char *records, size_t size) {
     struct fo_scan *scan = visit->scan;
-    bool shareable = scan->stat_mask != 0;
-    struct fo_dent dent;
+    bool shareable = scan->stat_mask != 0, given = false;
+    struct fo_dent dent = {.next = 0};
     size_t offset = 0, before = 0;
     int result = 0;
     while (!atomic_load_explicit(&scan->cancelled, memory_order_relaxed) &&
            (result = fo_dents_parse(records, size, &offset, &dent)) > 0) {
         if (shareable && may_hang(visit, &dent) && give_records(visit, records + before, size - before)) {
-            return;
+            return 0;
         }
         fo_visit_entry(visit, &dent);
         if (shareable && offset < size && hungry(visit)) {
             size_t middle = visit->worker->inlined ? offset : middle_of(records, offset, size);
             if (middle < size && give_records(visit, records + middle, size - middle)) {
                 size = middle;
+                given = true;
             }
         }
         before = offset;
@@ -120,6 +171,7 @@ static void do_records(struct fo_visit *visit, const char *records, size_t size)
     if (result < 0) {
         fo_visit_error(visit, -result, NULL, 0);
     }
+    return given || result < 0 ? 0 : dent.next;
 }
 
 /* Puts the reading of the directory aside, under the children found so far. Returns false if it cannot be. */
@@ -129,8 +181,7 @@ static bool set_aside(struct fo_visit *visit, const struct fo_dents *dents) {
         return false;
     }
     *read = (struct fo_read){.work.kind = FO_WORK_READ, .directory = visit->directory, .dents = *dents};
-    atomic_fetch_add(&visit->directory->references, 1);
-    fo_descent_hold(visit->scan, visit->directory);
+    share(visit);
     atomic_fetch_add(&visit->scan->frontier.set_aside, 1);
     fo_frontier_push(visit->scan, &read->work, &read->work, 1);
     return true;
@@ -166,12 +217,12 @@ static void read_on(struct fo_visit *visit, struct fo_dents *dents) {
     dents->buffer = worker->records;
     while ((result = refill(worker, dents)) > 0) {
         bool shared = scan->stat_mask != 0 && hungry(visit) && !worker->inlined && set_aside(visit, dents);
-        do_records(visit, dents->buffer, dents->filled);
+        int64_t next = do_records(visit, dents->buffer, dents->filled);
         fo_worker_pulse(worker);
         if (shared) {
             return;
         }
-        if (atomic_load_explicit(&scan->cancelled, memory_order_relaxed)) {
+        if (atomic_load_explicit(&scan->cancelled, memory_order_relaxed) || fo_dents_ended(dents, next)) {
             break;
         }
         if (better_later(visit) && set_aside(visit, dents)) {
@@ -203,7 +254,6 @@ static bool admissible(struct fo_visit *visit) {
         return false;
     }
     directory->dev = stat.dev;
-    directory->ino = stat.ino;
     if (!(flags & FO_SCAN_FOLLOW_SYMLINKS)) {
         return true;
     }
@@ -252,6 +302,7 @@ static void do_directory(struct fo_worker *worker, struct fo_directory *director
         }
         return;
     }
+    visit.alone = directory->parent != NULL;
     if (admissible(&visit) && enter_ignore(&visit)) {
         struct fo_dents dents;
         result = fo_dents_start(&dents, visit.fd, worker->records, FO_DENTS_BUFFER);

@@ -123,7 +123,7 @@ static int32_t directory_index(struct fo_visit *visit, struct fo_batch *batch) {
 
 /* Whether a name in this directory has a path that is UTF-8, where somebody wants to know. */
 static bool is_text(const struct fo_visit *visit, const struct fo_dent *dent) {
-    return visit->text && (dent->ascii || fo_utf8_valid(dent->name, dent->name_length));
+    return visit->directory->text && (dent->ascii || fo_utf8_valid(dent->name, dent->name_length));
 }
 
 static void append(struct fo_visit *visit, const struct fo_dent *dent, uint8_t type, const struct fo_stat *stat) {
@@ -161,7 +161,9 @@ static void enter(struct fo_visit *visit, const struct fo_dent *dent, bool linke
         fo_visit_error(visit, ENOMEM, dent->name, dent->name_length);
         return;
     }
+    child->ino = dent->ino;
     child->follow = linked;
+    child->text = is_text(visit, dent);
     child->work.next = visit->first;
     visit->first = &child->work;
     if (visit->last == NULL) {

@@ -9,8 +9,8 @@ struct fo_visit {
     struct fo_scan *scan;
     struct fo_directory *directory;
     int fd;
+    bool alone;              /* nobody else has, or has had, work in the directory */
     size_t prefix_length;    /* of worker->prefix, the directory's path with its slash */
-    bool text;               /* that path is UTF-8 */
     int32_t index;           /* of the directory in the worker's batch, -1 if it is not there yet */
     struct fo_work *first, *last; /* children found, not yet in the frontier */
     int children;

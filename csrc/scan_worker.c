@@ -112,6 +112,7 @@ static struct fo_worker *worker_new(struct fo_scan *scan) {
 }
 
 static void worker_free(struct fo_worker *worker) {
+    fo_descent_let_go(worker);
     fo_batch_free(worker->batch);
     free(worker->records);
     free(worker->prefix);
