@@ -96,3 +96,8 @@ def test_a_frontier_directory_replaced_by_a_link_is_not_entered(tmp_path: Path) 
     scan = fastos.scan(frontier=frontier)
     assert list(scan.paths()) == []
     assert [error.filename for error in scan.errors] == [str(root / "a/b/c")]
+
+
+def test_a_frontier_is_that_of_a_scan() -> None:
+    with pytest.raises(TypeError, match=r"frontier is the Scan\.frontier of an earlier scan, not 5"):
+        fastos.scan(frontier=5)  # type: ignore[arg-type]

@@ -161,3 +161,9 @@ def test_many_more_than_one_call_looks_at(tmp_path: Path) -> None:
     assert list(found["size"]) == [i % 13 if i % 7 else 0 for i in range(5000)]
     assert list(found.errors) == list(range(0, 5000, 7))
     assert all(isinstance(error, FileNotFoundError) for error in found.errors.values())
+
+
+@pytest.mark.parametrize("path", ["/tmp", b"/tmp", Path("/tmp")])
+def test_stat_many_takes_several_paths(path: object) -> None:
+    with pytest.raises(TypeError, match="paths are several: for one, write"):
+        fastos.stat_many(path)  # type: ignore[arg-type]

@@ -231,6 +231,11 @@ def test_an_exception_in_progress_ends_it(tmp_path: Path) -> None:
         fastos.du(tmp_path / "tree", progress=refuse)
 
 
+def test_top_takes_no_negative_count(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="must not be negative, it is -1"):
+        fastos.du(tmp_path).top(-1)
+
+
 def command(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "fastos", "du", *arguments],
@@ -270,6 +275,26 @@ def test_a_file_linked_from_two_roots_counts_once(tmp_path: Path) -> None:
             ["du", "-s", "-B1", "-0", *roots], check=True, capture_output=True, text=True, cwd=tmp_path
         ).stdout.split("\0")[:-1]
         assert lines == expected
+
+
+def test_roots_that_lie_in_one_another(tmp_path: Path) -> None:
+    plain(tmp_path / "a" / "b")
+    (tmp_path / "link").symlink_to("a")
+    file = next(path for path in (tmp_path / "a" / "b").rglob("*") if path.is_file())
+    inside = str(file.relative_to(tmp_path))
+    for roots in (
+        ("a", "a/b"),
+        ("a", "a"),
+        ("a/b", "a/../a/b/"),
+        ("a", inside),
+        (inside, inside),
+        ("link", "a", "link/b"),
+    ):
+        lines = command("-0", "-s", *roots, cwd=tmp_path).stdout.split("\0")[:-1]
+        expected = subprocess.run(
+            ["du", "-s", "-B1", "-0", *roots], check=True, capture_output=True, text=True, cwd=tmp_path
+        ).stdout.split("\0")[:-1]
+        assert lines == expected, roots
 
 
 def test_command_interrupted(tmp_path: Path) -> None:

@@ -325,6 +325,8 @@ def scan(
     never leads outside. See getdents64(2), statx(2), path_resolution(7).
     """
     if frontier is not None:
+        if not isinstance(frontier, Frontier):
+            raise TypeError(f"frontier is the Scan.frontier of an earlier scan, not {frontier!r}")
         root = frontier.root if root == "." else root
     encoded, text = check_root(root)
     wanted = check_fields(fields)

@@ -150,6 +150,8 @@ def stat_many(
         if field not in FIELDS:
             raise ValueError(f"unknown field {field!r}; there are {', '.join(FIELDS)}")
         formats[field] = FIELDS[field]
+    if isinstance(paths, (str, bytes, os.PathLike)):
+        raise TypeError(f"paths are several: for one, write [{paths!r}]")
     names = list(paths)
     raw = [os.fsencode(path) for path in names]
     if threads is None:

@@ -98,8 +98,11 @@ class Usage:
     def top(self, count: int = 10, *, directories: bool = False) -> list[LargestItem]:
         """The largest files of the whole measurement, or the largest directories; largest first, then by path.
 
-        At most 1000 files are kept. Directories deeper than max_depth are left out.
+        At most 1000 files are kept. Directories deeper than max_depth are left out. Raises ValueError for a count
+        below 0.
         """
+        if count < 0:
+            raise ValueError(f"count must not be negative, it is {count}")
         root = self._root_path()
         if directories:
             found = []

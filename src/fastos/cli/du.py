@@ -7,6 +7,7 @@ interrupted (with the counts so far on standard error), 141 whoever read the out
 import argparse
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -91,8 +92,11 @@ def main(options: argparse.Namespace) -> int:
     code = 0
     try:
         measured: list[Usage] = []
+        counted: set[tuple[int, int]] = set()
         for root in options.roots:
             try:
+                if _lies_in(root, counted, options.same_filesystem):
+                    continue
                 depth = None if options.null and not options.summary else options.max_depth
                 earlier = measured[-1] if measured else None
                 usage = measure(root, earlier, options.apparent, options.same_filesystem, depth, None, line)
@@ -112,6 +116,28 @@ def main(options: argparse.Namespace) -> int:
         print(f"fastos du: interrupted; so far {line.describe()}", file=sys.stderr)
         return 130
     return code
+
+
+def _lies_in(root: str, counted: set[tuple[int, int]], same_filesystem: bool) -> bool:
+    """Whether a root is, or lies in, one that was measured before; else notes it among them. Raises OSError."""
+    status = os.lstat(root)
+    holders = [status]
+    if counted:
+        inner = os.path.realpath(root if stat.S_ISDIR(status.st_mode) else os.path.dirname(root) or ".")
+        holders += [os.stat(path) for path in _itself_and_above(inner)]
+    identities = {(each.st_dev, each.st_ino) for each in holders if not same_filesystem or each.st_dev == status.st_dev}
+    found = not identities.isdisjoint(counted)
+    counted.add((status.st_dev, status.st_ino))
+    return found
+
+
+def _itself_and_above(path: str) -> Iterator[str]:
+    while True:
+        yield path
+        above = os.path.dirname(path)
+        if above == path:
+            return
+        path = above
 
 
 def _complain(error: OSError) -> None:
