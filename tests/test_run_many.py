@@ -84,6 +84,38 @@ def test_what_cannot_be_started_is_a_result() -> None:
         missing.check_returncode()
 
 
+def test_what_a_failure_says_is_about_its_own_program() -> None:
+    fine, missing = fastos.run_many([["/bin/true"], ["/nowhere/program"]], ordered=True)
+    assert fine.success
+    assert "/nowhere/program" in str(missing.error)
+    assert "interpreter" not in str(missing.error)
+
+
+def test_commands_alike_and_not_keep_their_order(tmp_path: pathlib.Path) -> None:
+    log = tmp_path / "log"
+    script = f"echo $1 >> {log}"
+    commands: list[list[str] | fastos.Command] = [[*sh(script), "sh", str(number)] for number in range(20)]
+    for number in (0, 3, 4, 9, 19):
+        commands[number] = fastos.Command(commands[number], timeout=60)  # type: ignore[arg-type]
+    commands[12:12] = [["echo", "nul\0"]]
+    results = list(fastos.run_many(commands, jobs=1, text=True))
+    assert log.read_text() == "".join(f"{number}\n" for number in range(20))
+    assert sorted(result.index for result in results if not result.success) == [12]
+
+
+def test_programs_are_looked_for_one_by_one() -> None:
+    names = ["true", "/bin/true", "false", "/nowhere", "no-such-program-at-all"]
+    results = [
+        (result.args[0], result.returncode) for result in fastos.run_many([[name] for name in names * 3], jobs=2)
+    ]
+    assert sorted(results) == sorted(list(zip(names, (0, 0, 1, 127, 127), strict=True)) * 3)
+
+
+def test_an_executable_for_all() -> None:
+    results = fastos.run_many([["one", "-c", "echo $0"], ["two", "-c", "echo $0"]], executable="sh", ordered=True)
+    assert [result.stdout for result in results] == [b"one\n", b"two\n"]
+
+
 def test_undecodable_output_is_a_result() -> None:
     (result,) = fastos.run_many([["printf", r"\377"]], encoding="utf-8")
     assert isinstance(result.error, UnicodeDecodeError)

@@ -98,25 +98,24 @@ def timeout_expired(completed: Completed, timeout: float) -> TimeoutExpired:
 
 
 def completed_from(job: Job, args: Any, outcome: Outcome) -> Completed:
-    flags, plan = outcome.flags, job.plan
-    done = Completed(
-        args, outcome.code, outcome.output if plan.stdout else None, outcome.errors if plan.stderr else None
-    )
-    done.index = outcome.token
-    done.pid = outcome.pid
-    done.duration = outcome.duration_ns / 1e9
-    done._usage = outcome.usage
+    token, duration_ns, pid, code, error, step, index, flags, survivors, usage, output, errors = outcome
+    plan = job.plan
+    done = Completed(args, code, output if plan.stdout else None, errors if plan.stderr else None)
+    done.index = token
+    done.pid = pid
+    done.duration = duration_ns / 1e9
+    done._usage = usage
     if flags:
         done.timed_out = bool(flags & TIMED_OUT)
         done.truncated = bool(flags & TRUNCATED)
         done.cancelled = bool(flags & CANCELLED)
         done.core_dumped = bool(flags & CORE)
-        done.survivors = outcome.survivors
+        done.survivors = survivors
         if flags & LOST:
             done.lost, done._usage, done.returncode = True, None, 255
-    error, step, index = outcome.failure
     if error:
-        no_process(done, backend.spawn_failure(job, step, error, index))
+        own = job.alike(args, token) if job.shared else job
+        no_process(done, backend.spawn_failure(own, step, error, index))
     elif plan.decode:
         _decode(done, plan)
     return done

@@ -16,16 +16,12 @@ INTERRUPT_GRACE_NS = 250_000_000
 class Job:
     """A command ready to be started.
 
-    `request` is the prepared spawn. Where it is shared by many jobs (`shared`), the arguments are the job's own and
-    are encoded by the backend's `encode`.
+    `request` is the prepared spawn. A `shared` job stands for many that differ in their arguments and tokens alone;
+    the backend's `Batch` has those.
     """
 
     __slots__ = (
         "args",
-        "block",
-        "candidates",
-        "count",
-        "executable",
         "input",
         "keep",
         "kill_at_limit",
@@ -33,15 +29,12 @@ class Job:
         "output_limit",
         "plan",
         "request",
+        "shared",
         "timeout_ns",
         "token",
     )
 
     args: Any
-    block: bytes | None
-    candidates: Any
-    count: int
-    executable: Any
     input: Any
     keep: Any
     kill_at_limit: bool
@@ -49,8 +42,17 @@ class Job:
     output_limit: int
     plan: Any
     request: Any
+    shared: bool
     timeout_ns: int
     token: int
+
+    def alike(self, args: Any, token: int) -> "Job":
+        """One of the many that a shared job stands for."""
+        job = Job()
+        for name in Job.__slots__:
+            setattr(job, name, getattr(self, name))
+        job.args, job.token = args, token
+        return job
 
 
 class Outcome(NamedTuple):
@@ -60,9 +62,16 @@ class Outcome(NamedTuple):
     duration_ns: int
     pid: int
     code: int  # exit code, or minus the signal
-    failure: tuple[int, int, int] | tuple[Any, ...]  # (errno, step, index); errno 0: there was a process
+    error: int  # errno for which there was no process, else 0
+    step: Any
+    place: int  # which of the things of that step
     flags: int
     survivors: int
     usage: bytes | None  # as the backend keeps it
     output: bytes
     errors: bytes
+
+    @property
+    def failure(self) -> tuple[int, Any, int]:
+        """(errno, step, place)"""
+        return self.error, self.step, self.place

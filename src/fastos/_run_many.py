@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from fastos import _backend
 from fastos._completed import Completed, completed_from, no_process
+from fastos._run_feed import Feed
 from fastos._run_job import CANCELLED, Job, Outcome
-from fastos._run_plan import DEVNULL, AnyCommand, Command, Plan, args_and_options
+from fastos._run_plan import DEVNULL, AnyCommand, Command, args_and_options
 
 if TYPE_CHECKING:
     from fastos._backend import native_run as backend
@@ -55,13 +56,12 @@ class RunMany:
         jobs = default_jobs() if jobs is None else jobs
         if jobs < 1:
             raise ValueError("jobs must be at least 1")
-        self._given, self._capture, self._stdin = given, capture, stdin
-        self._plan = Plan(given, capture, stdin)
+        self._feed = Feed(given, capture, stdin)
         self._total = len(commands) if isinstance(commands, Sized) else None
         self._commands = iter(commands)
         self._window = 4 * jobs + 64 if ordered else jobs + max(jobs, 64)
         self._ordered, self._stop_on_error, self._progress = ordered, stop_on_error, progress
-        self._jobs: dict[int, tuple[Job | None, Any]] = {}  # submitted, with the command's args
+        self._jobs: dict[int, tuple[Job, Any]] = {}  # submitted, with the command's args
         self._ready: deque[Completed] = deque()
         self._held: dict[int, Completed] = {}  # ordered: results whose turn has not come
         self._next = self._turn = self._finished = self._failed = self._yielded = 0
@@ -88,46 +88,30 @@ class RunMany:
 
     # -- feeding
 
-    def _make_job(self, command: AnyCommand, token: int) -> Job:
-        args, own = args_and_options(command)
-        if not own:
-            return self._plan.shared_job(args, token)
-        capture = self._capture and not ("stdout" in own or "stderr" in own)
-        return Plan({**self._given, **own}, capture, self._stdin).job_for(args, token)
-
     def _fill(self) -> None:
         """Submits commands until enough are on their way."""
-        batch: list[Job] = []
-        while not self._exhausted and self._next - self._yielded < self._window:
+        many, feed = self._many, self._feed
+        assert many is not None
+        while not self._exhausted and (token := self._next) - self._yielded < self._window:
             try:
                 command = next(self._commands)
-                token = self._next
-                job = self._make_job(command, token)
+                self._jobs[token] = feed.add(command, token, many)
             except StopIteration:
                 self._exhausted = True
                 break
             except ValueError as error:  # no process can be had for it: a result like a missing program
-                args = command if not isinstance(command, Command | Mapping) else args_and_options(command)[0]
                 self._next += 1
-                self._jobs[token] = (None, args)
-                done = no_process(Completed(args, 126), error)
-                done.index = token
-                self._deliver(done)
+                self._deliver(_impossible(command, token, error))
                 continue
             except BaseException as error:
                 self._exhausted, self._failure = True, error
                 break
             self._next += 1
-            self._jobs[token] = (job, job.args)
-            batch.append(job)
-        if batch:
-            assert self._many is not None
-            self._many.submit(batch)
+        feed.flush(many)
 
     # -- results
 
     def _deliver(self, done: Completed) -> None:
-        del self._jobs[done.index]
         self._finished += 1
         if not done.success:
             self._failed += 1
@@ -148,13 +132,11 @@ class RunMany:
 
     def _accept(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
-            job, args = self._jobs[outcome.token]
-            if outcome.flags & CANCELLED and outcome.failure[0]:
-                self._jobs.pop(outcome.token)  # stop_on_error: it was never started
-                self.skipped += 1
-                continue
-            assert job is not None
-            self._deliver(completed_from(job, args, outcome))
+            job, args = self._jobs.pop(outcome[0])
+            if outcome.flags & CANCELLED and outcome.error:
+                self.skipped += 1  # stop_on_error: it was never started
+            else:
+                self._deliver(completed_from(job, args, outcome))
 
     def feed(self) -> bool:
         """Feeds; True if there is a result to hand out or nothing is left to wait for."""
@@ -186,12 +168,14 @@ class RunMany:
         return self
 
     def __next__(self) -> Completed:
+        if self._ready:
+            self._yielded += 1
+            return self._ready.popleft()
         if self._many is None:
             raise StopIteration
         try:
-            if not self._ready:
-                while not self.feed():
-                    self.pull(None)
+            while not self.feed():
+                self.pull(None)
         except BaseException:
             self.close()
             raise
@@ -206,6 +190,7 @@ class RunMany:
         if many is not None:
             many.close()
         self._jobs.clear()
+        self._ready.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -218,6 +203,13 @@ class RunMany:
     def __del__(self) -> None:
         if getattr(self, "_many", None) is not None:
             self.close()
+
+
+def _impossible(command: AnyCommand, token: int, error: ValueError) -> Completed:
+    args = command if not isinstance(command, Command | Mapping) else args_and_options(command)[0]
+    done = no_process(Completed(args, 126), error)
+    done.index = token
+    return done
 
 
 def run_many(

@@ -57,7 +57,12 @@ class Command:
 AnyCommand: TypeAlias = "options.Arguments | Command | Mapping[str, Any]"
 
 
+_NOTHING: Mapping[str, Any] = {}
+
+
 def args_and_options(command: AnyCommand) -> tuple[Any, Mapping[str, Any]]:
+    if type(command) is list or type(command) is tuple:
+        return command, _NOTHING
     if isinstance(command, Command):
         return command.args, command.options
     if isinstance(command, Mapping):
@@ -70,19 +75,17 @@ def args_and_options(command: AnyCommand) -> tuple[Any, Mapping[str, Any]]:
         return args, own
     if isinstance(command, str | bytes | os.PathLike):
         raise TypeError(f"a command is a sequence of arguments, such as [{command!r}]; fastos runs no shell")
-    return command, {}
+    return command, _NOTHING
 
 
 class Plan:
     """Options that have been looked at once, for one command or for all of a batch."""
 
-    __slots__ = ("decode", "encoding", "errors", "executable", "given", "job", "request", "stderr", "stdout")
+    __slots__ = ("decode", "encoding", "errors", "given", "job", "stderr", "stdout")
 
     def __init__(self, given: Mapping[str, Any], capture: bool, stdin: Any = None) -> None:
         check_names(given)
         self.given = dict(given)
-        self.request: Any = None
-        self.executable: Any = None
         text, self.encoding, errors = given.get("text"), given.get("encoding"), given.get("errors")
         self.decode = bool(text or self.encoding or errors)
         self.errors = errors or "strict"
@@ -121,8 +124,7 @@ class Plan:
         job.kill_at_limit = bool(given.get("kill_at_limit", False))
         job.kill_tree = bool(given.get("kill_tree", True))
         job.input = self.encode_input(given.get("input"))
-        job.block = job.keep = job.candidates = job.executable = None
-        job.plan = self
+        job.plan, job.keep, job.shared = self, None, False
         return job
 
     def encode_input(self, value: Input) -> Any:
@@ -132,33 +134,27 @@ class Plan:
             return value.encode(self.encoding or locale.getpreferredencoding(False), self.errors)
         return bytes(value) if isinstance(value, memoryview) else value
 
-    def make_request(self, args: options.Arguments) -> Any:
+    def audit(self, args: options.Arguments) -> None:
         sys.audit("fastos.spawn", args, self.given.get("cwd"), self.given.get("env"))
+
+    def make_request(self, args: options.Arguments) -> Any:
         more = {name: value for name, value in self.given.items() if name in _SPAWN_OPTIONS}
         streams = {name: self.given.get(name) for name in ("stdin", "stdout", "stderr")}
         return _spawn.prepare(args, **streams, **more)
 
     def job_for(self, args: options.Arguments, token: int) -> Job:
         """A job with a request of its own."""
+        self.audit(args)
         job = self.job
         job.args, job.token, job.request = args, token, self.make_request(args)
         return job
 
-    def shared_job(self, args: options.Arguments, token: int) -> Job:
-        """One of many jobs with the same request, made with the first."""
-        if self.request is None:
-            self.request = self.make_request(args)
-            executable = self.given.get("executable")
-            if executable is not None:
-                self.executable = options.candidates(os.fsencode(executable), self.given.get("env"))
-        else:
-            sys.audit("fastos.spawn", args, self.given.get("cwd"), self.given.get("env"))
-        job, model = Job(), self.job
-        job.args, job.token, job.request = args, token, self.request
-        job.timeout_ns, job.output_limit, job.input = model.timeout_ns, model.output_limit, model.input
-        job.kill_at_limit, job.kill_tree = model.kill_at_limit, model.kill_tree
-        job.plan, job.keep, job.executable = self, None, self.executable
-        backend.encode(job, self.given.get("env"))
+    def shared_job(self, args: options.Arguments) -> Job:
+        """What all jobs have in common that differ in their arguments alone; made with those of the first."""
+        job = self.job
+        if not job.shared:
+            job.request = self.make_request(args)
+            job.args, job.token, job.shared = args, 0, True
         return job
 
     def text_of(self, output: bytes) -> str:
@@ -198,5 +194,5 @@ def common_job(args: options.Arguments, input: "str | bytes | None", given: Mapp
     job.timeout_ns, job.output_limit = model.timeout_ns, model.output_limit
     job.kill_at_limit, job.kill_tree = model.kill_at_limit, model.kill_tree
     job.input = None if input is None else plan.encode_input(input)
-    job.block = job.keep = job.candidates = job.executable = None
+    job.keep, job.shared = None, False
     return job

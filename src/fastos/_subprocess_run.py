@@ -67,7 +67,7 @@ def _job(request: Any) -> Job:
     job.request, job.token = request, 0
     job.timeout_ns = job.output_limit = -1
     job.kill_at_limit, job.kill_tree = False, False
-    job.block = job.keep = job.candidates = job.executable = job.plan = None
+    job.shared, job.keep, job.plan = False, None, None
     return job
 
 

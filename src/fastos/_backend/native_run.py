@@ -3,6 +3,7 @@
 import errno
 import os
 import struct
+from array import array
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -16,47 +17,60 @@ from fastos._run_job import INTERRUPT_GRACE_NS, TRUNCATED, Job, Outcome
 assert lib.FO_RUN_TRUNCATED == TRUNCATED
 
 # struct fo_run_result as struct reads it: a whole batch of results in one step.
-_RESULT: Final = struct.Struct("Qq8i128s4Q")
+_RESULT: Final = struct.Struct("Qq7i4x128s4Q")
 _USAGE: Final = struct.Struct("16q")
 assert _RESULT.size == ffi.sizeof("struct fo_run_result")
 _BATCH: Final = 64
-
-_candidate_buffers: dict[bytes, Any] = {}
-
-
-def _candidates(block: bytes) -> Any:
-    """The C string of a block of candidates, made once for those that come again and again."""
-    found = _candidate_buffers.get(block)
-    if found is None:
-        if len(_candidate_buffers) >= 256:
-            _candidate_buffers.clear()
-        found = _candidate_buffers[block] = ffi.from_buffer(block)
-    return found
+_new_tuple: Final = tuple.__new__
 
 
-def encode(job: Job, env: Any) -> None:
-    """Makes a job's arguments ready where its request is shared with others. TypeError, ValueError."""
-    block, count = options.encode_arguments(job.args)
-    job.block = block
-    job.count = count
-    job.candidates = (
-        options.candidates(options.first_argument(block), env) if job.executable is None else job.executable
-    )
+class Batch:
+    """The arguments of commands that a shared job stands for, encoded one after the other."""
+
+    __slots__ = ("_env", "_fixed", "_found", "parts", "shapes")
+
+    def __init__(self, env: Any, executable: Any) -> None:
+        """`executable` is the program of all; else it is each one's first argument, looked for in the PATH of env."""
+        self._env = env
+        self._fixed = None if executable is None else options.candidates(os.fsencode(executable), env)
+        self._found: dict[bytes, tuple[bytes, int]] = {}
+        self.parts: list[bytes] = []
+        self.shapes: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.shapes) // 4
+
+    def add(self, args: options.Arguments) -> None:
+        """TypeError, ValueError."""
+        block, count = options.encode_arguments(args)
+        self.parts.append(block)
+        if (found := self._fixed or self._candidates(args[0], block)) is None:
+            self.shapes += (count, len(block), 0, 0)
+        else:
+            candidates, candidate_count = found
+            self.parts.append(candidates)
+            self.shapes += (count, len(block), candidate_count, len(candidates))
+
+    def _candidates(self, program: Any, block: bytes) -> tuple[bytes, int] | None:
+        if type(program) is str and "/" in program:
+            return None  # the first argument itself
+        name = options.first_argument(block)
+        found = self._found.get(name)
+        if found is None:
+            if len(self._found) >= 256:
+                self._found.clear()
+            found = self._found[name] = options.candidates(name, self._env)
+        return found
+
+    def clear(self) -> None:
+        self.parts.clear()
+        self.shapes.clear()
 
 
-def _fill(command: Any, job: Job, keep: list[Any]) -> None:
+def _fill(command: Any, job: Job) -> None:
+    """`job.request` has the arguments; what is filled in points into the job, which must stay."""
     command.request = job.request.cdata
-    if job.block is None:
-        command.arguments = ffi.NULL
-    else:
-        buffer = ffi.from_buffer(job.block)
-        keep.append(buffer)
-        candidates, command.candidate_count = job.candidates
-        command.arguments = buffer
-        command.argument_count = job.count
-        command.arguments_length = len(job.block)
-        command.candidates = _candidates(candidates)
-        command.candidates_length = len(candidates)
+    command.arguments = ffi.NULL
     if job.input is None:
         command.input_length = 0
     else:
@@ -88,27 +102,20 @@ class _Failure:
 
 
 def spawn_failure(job: Job, step: int, error: int, index: int) -> SpawnError:
-    request = job.request
-    if job.block is not None:  # the request is shared: it speaks of another program
-        shared, request = request, native_spawn.Request()
-        request.structure = shared.cdata
-        request.program = job.args[0]
-        request.cwd, request.cgroup = shared.cwd, shared.cgroup
+    # A shared request speaks of the first command's program.
+    request = job.plan.make_request(job.args) if job.shared else job.request
     return native_spawn.failure(request, _Failure(step, error, index))
 
 
 def _outcomes(results: Any, count: int) -> list[Outcome]:
-    found = []
     rows = _RESULT.iter_unpack(ffi.buffer(results, count * _RESULT.size))
-    for number, row in enumerate(rows):
-        found.append(_outcome(row, results[number]))
-    return found
+    return [_outcome(row, results, number) for number, row in enumerate(rows)]
 
 
-def _outcome(row: tuple[Any, ...], result: Any) -> Outcome:
-    output: Any = ffi.unpack(result.output, row[11]) if row[11] else b""
-    errors: Any = ffi.unpack(result.errors, row[12]) if row[12] else b""
-    return Outcome(row[0], row[1], row[2], row[3], row[4:7], row[7], row[8], row[10], output, errors)
+def _outcome(row: tuple[Any, ...], results: Any, number: int) -> Outcome:
+    output: Any = ffi.unpack(results[number].output, row[10]) if row[10] else b""
+    errors: Any = ffi.unpack(results[number].errors, row[11]) if row[11] else b""
+    return _new_tuple(Outcome, (*row[:10], output, errors))
 
 
 def usage(kept: bytes) -> tuple[float, ...]:
@@ -134,7 +141,7 @@ class _Single:
         if self.result is None:
             self.result = lib.fo_run_group_result(self.group, 0)
             self._fields = ffi.buffer(self.result, _RESULT.size)
-        return _outcome(_RESULT.unpack_from(self._fields), self.result)
+        return _outcome(_RESULT.unpack_from(self._fields), self.result, 0)
 
     def close(self) -> None:
         """Kills and reaps what is left, unless this is a forked copy."""
@@ -238,8 +245,7 @@ class Group:
         if (fd := _open_cgroup(job)) >= 0:
             self._cgroups.append(fd)
         command: Any = ffi.new("struct fo_run_command *")
-        keep: list[Any] = []
-        _fill(command, job, keep)
+        _fill(command, job)
         self._jobs.append(job)  # the input is needed until the end
         check(lib.fo_run_group_start(self._group, command))
 
@@ -277,7 +283,7 @@ class Group:
 
 
 class Many:
-    """Many processes on one event loop."""
+    """Many processes at once, behind the interpreter's back."""
 
     def __init__(self, jobs: int, spawners: int) -> None:
         made = ffi.new("fo_run_many **")
@@ -288,6 +294,8 @@ class Many:
         self._cgroups: dict[int, int] = {}
         self._commands: Any = ffi.new("struct fo_run_command[]", _BATCH)
         self._results: Any = ffi.new("struct fo_run_result[]", _BATCH)
+        self._shared: Job | None = None
+        self._model: Any = ffi.new("struct fo_run_command *")
 
     def fileno(self) -> int:
         """Readable while results wait."""
@@ -297,13 +305,24 @@ class Many:
     def submit(self, jobs: Sequence[Job]) -> None:
         for begin in range(0, len(jobs), _BATCH):
             batch = jobs[begin : begin + _BATCH]
-            keep: list[Any] = []
             for number, job in enumerate(batch):
                 if (fd := _open_cgroup(job)) >= 0:
                     self._cgroups[job.token] = fd
-                _fill(self._commands[number], job, keep)
+                _fill(self._commands[number], job)
                 self._jobs[job.token] = job
             check(lib.fo_run_many_submit(self._run, self._commands, len(batch)))
+
+    def submit_alike(self, job: Job, token: int, batch: Batch) -> None:
+        """Those of a batch, with tokens from `token` on. There is one such job for a Many."""
+        if self._shared is None:
+            if (fd := _open_cgroup(job)) >= 0:
+                self._cgroups[-1] = fd
+            _fill(self._model, job)
+            self._shared = job
+        self._model.token = token
+        shapes = ffi.from_buffer("struct fo_run_shape[]", array("I", batch.shapes))
+        strings = b"".join(batch.parts)
+        check(lib.fo_run_many_submit_alike(self._run, self._model, strings, shapes, len(batch)))
 
     def take(self, timeout: float | None) -> list[Outcome]:
         """The results that are there, after waiting for one. None are also returned after a signal."""
@@ -313,10 +332,11 @@ class Many:
             return []
         found = _outcomes(self._results, check(count))
         lib.fo_run_release(self._results, count)
-        for outcome in found:
-            del self._jobs[outcome.token]
-            if self._cgroups and (fd := self._cgroups.pop(outcome.token, -1)) >= 0:
-                os.close(fd)
+        if self._jobs:
+            for outcome in found:
+                self._jobs.pop(outcome.token, None)
+                if self._cgroups and (fd := self._cgroups.pop(outcome.token, -1)) >= 0:
+                    os.close(fd)
         return found
 
     def stop(self) -> None:

@@ -22,10 +22,16 @@ from fastos._run_job import CANCELLED, INTERRUPT_GRACE_NS, TIMED_OUT, TRUNCATED,
 _CHUNK: Final = 65536
 
 
-def encode(job: Job, env: Any) -> None:
-    """Checks the arguments of a job whose request is shared. TypeError, ValueError."""
-    options.encode_arguments(job.args)
-    job.block = b""
+class Batch(list[Any]):
+    """The arguments of commands that a shared job stands for."""
+
+    def __init__(self, env: Any, executable: Any) -> None:
+        super().__init__()
+
+    def add(self, args: options.Arguments) -> None:
+        """TypeError, ValueError."""
+        options.encode_arguments(args)
+        self.append(args)
 
 
 def usage(kept: bytes) -> tuple[float, ...]:
@@ -63,7 +69,7 @@ class _Run:
         self.job = job
         self.flags = 0
         self.survivors = 0
-        self.failure: tuple[Any, ...] = (0, 0, 0)
+        self.failure: tuple[int, Any, int] = (0, 0, 0)
         self.outputs = {"stdout": bytearray(), "stderr": bytearray()}
         self.process: subprocess.Popen[bytes] | None = None
         self.killed = False
@@ -74,7 +80,7 @@ class _Run:
 
     def start(self) -> None:
         request = self.job.request
-        if self.job.block is not None:
+        if self.job.shared:
             shared, request = request, stdlib_spawn.Request()
             request.args, request.program = list(self.job.args), self.job.args[0]
             request.cwd, request.cgroup, request.new_session = shared.cwd, shared.cgroup, shared.new_session
@@ -215,7 +221,7 @@ class _Run:
         pid, code = (process.pid, process.returncode or 0) if process is not None else (0, 0)
         duration = int((self.ended - self.started) * 1e9)
         out, err = (bytes(self.outputs[name]) for name in ("stdout", "stderr"))
-        return Outcome(self.job.token, duration, pid, code, self.failure, self.flags, self.survivors, None, out, err)
+        return Outcome(self.job.token, duration, pid, code, *self.failure, self.flags, self.survivors, None, out, err)
 
 
 def run_alone(job: Job) -> Outcome:
@@ -309,6 +315,10 @@ class Many:
             raise NotImplementedError("fileno: no descriptor to wait for on this platform")
         return self._ready[0]
 
+    def submit_alike(self, job: Job, token: int, batch: Batch) -> None:
+        """Those of a batch, with tokens from `token` on."""
+        self.submit([job.alike(args, number) for number, args in enumerate(batch, token)])
+
     def submit(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
             self._queue.put(job)
@@ -323,8 +333,7 @@ class Many:
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:
             if self._stopping or self._closing:
-                canceled = (errno.ECANCELED, "", 0)
-                self._put(Outcome(job.token, 0, 0, 0, canceled, CANCELLED, 0, None, b"", b""))
+                self._put(Outcome(job.token, 0, 0, 0, errno.ECANCELED, "", 0, CANCELLED, 0, None, b"", b""))
                 continue
             run = _Run(job)
             with self._lock:
