@@ -44,7 +44,7 @@ static void init_plan(struct fo_spawn_plan *plan, const struct fo_spawn_request 
     plan->terminal = request->controlling_tty;
     plan->cgroup_procs = -1;
     plan->report_pipe = -1;
-    plan->parent = getpid();
+    plan->parent = request->death_signal != 0 ? getpid() : 0;
     plan->highest = request->controlling_tty > request->directory_fd ? request->controlling_tty : request->directory_fd;
 }
 

@@ -47,9 +47,9 @@ struct fo_spawn_plan {
     int32_t highest;       /* the highest descriptor of the parent that the child uses */
     int32_t cgroup_procs;  /* to be written to by the child, or -1 */
     int32_t report_pipe;   /* -1: the report is in shared memory */
-    int32_t parent;        /* the parent's pid */
+    int32_t parent;        /* the parent's pid, for a child that is to die with it */
     bool shares_files;     /* CLONE_FILES: the table is the parent's until it is unshared */
-    bool handlers_cleared; /* CLONE_CLEAR_SIGHAND: the child was born without handlers */
+    bool handlers_cleared; /* CLONE_CLEAR_SIGHAND: the child is born without handlers, so no signal needs to be blocked */
     sigset_t caller_mask;  /* as the caller had it */
     uint64_t inherited_mask; /* the same, as the kernel has it */
     int32_t opened[4];     /* what the parent opened for the child, closed after the fork; -1: none */

@@ -187,15 +187,25 @@ static bool cgroup_by_hand(long answer) {
     return answer == -EPERM || answer == -ENOSYS || answer == -E2BIG || answer == -EOPNOTSUPP || answer == -EINVAL;
 }
 
-/* One attempt. Returns the pid or -errno. */
-static long clone_once(struct fo_spawn_plan *plan, int *pidfd) {
+/* One attempt, by clone3 if there is something that only it can do. Returns the pid or -errno. */
+static long attempt(struct fo_spawn_plan *plan, int cgroup, int *pidfd) {
     struct stack stack;
     int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | (plan->shares_files ? CLONE_FILES : 0);
-    int cgroup = plan->cgroup_procs < 0 ? plan->request->cgroup_fd : -1;
-    bool clear = plan->handlers_cleared = atomic_load_explicit(&clears_handlers, memory_order_relaxed);
+    bool clear = plan->handlers_cleared;
     if (cgroup >= 0 || clear) {
         uint64_t more = (uint64_t)(cgroup >= 0) << INTO_CGROUP_BIT | (uint64_t)clear << CLEAR_HANDLERS_BIT;
-        long answer = clone3_on(&stack, (uint64_t)flags | more, pidfd, SIGCHLD, cgroup, child_main, plan);
+        return clone3_on(&stack, (uint64_t)flags | more, pidfd, SIGCHLD, cgroup, child_main, plan);
+    }
+    pid_t pid = clone(child_main, stack.memory + STACK_SIZE, flags | SIGCHLD, plan, pidfd);
+    return pid < 0 ? -errno : pid;
+}
+
+/* Clones, with the signals blocked if the child has handlers. Returns the pid or -errno. */
+static long clone_once(struct fo_spawn_plan *plan, int *pidfd) {
+    int cgroup = plan->cgroup_procs < 0 ? plan->request->cgroup_fd : -1;
+    plan->handlers_cleared = atomic_load_explicit(&clears_handlers, memory_order_relaxed);
+    if (plan->handlers_cleared) {
+        long answer = attempt(plan, cgroup, pidfd);
         if (cgroup >= 0 || (answer != -ENOSYS && answer != -EPERM)) {
             return answer;
         }
@@ -203,8 +213,10 @@ static long clone_once(struct fo_spawn_plan *plan, int *pidfd) {
         atomic_store_explicit(&clears_handlers, false, memory_order_relaxed);
         plan->handlers_cleared = false;
     }
-    pid_t pid = clone(child_main, stack.memory + STACK_SIZE, flags | SIGCHLD, plan, pidfd);
-    return pid < 0 ? -errno : pid;
+    fo_spawn_block_signals(plan);
+    long answer = attempt(plan, cgroup, pidfd);
+    fo_spawn_unblock_signals(plan);
+    return answer;
 }
 
 /* Makes the report of a clone that failed. Returns -errno. */
@@ -245,13 +257,11 @@ int fo_spawn_clone(struct fo_spawn_plan *plan, struct fo_spawn_result *result) {
         pthread_once(&watching_forks, watch_forks);
         owner_change_begins();
     }
-    fo_spawn_block_signals(plan);
     long pid = clone_child(plan, &pidfd);
     if (pid > 0 && plan->report.step != FO_STEP_NONE) {
         reap(pidfd);
         pid = -plan->report.error;
     }
-    fo_spawn_unblock_signals(plan);
     if (changes_owner) {
         owner_change_ends();
     }

@@ -1,5 +1,6 @@
-/* The child's signals. Until its last step all are blocked, since a handler of the parent's must not run in a child
- * that shares the parent's memory: first the handlers go, then the mask is opened. */
+/* The child's signals. A handler of the parent's must not run in a child that shares the parent's memory. Where the
+ * child cannot be born without handlers all signals are blocked until its last step: first the handlers go, then the
+ * mask is opened. */
 #include "spawn.h"
 #include "spawn_system.h"
 
@@ -44,6 +45,8 @@ FO_CHILD void fo_spawn_set_mask(struct fo_spawn_plan *plan) {
     uint64_t mask = plan->inherited_mask;
     if (plan->request->flags & FO_SPAWN_SIGNAL_MASK) {
         mask = plan->request->signal_mask;
+    } else if (plan->handlers_cleared) {
+        return; /* nothing was blocked */
     }
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, FO_SPAWN_SIGNALS / 8);
 }
