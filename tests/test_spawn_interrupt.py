@@ -17,24 +17,17 @@ pytestmark = pytest.mark.native
 SLEEP = ["/bin/sleep", "1000"]
 
 
-class _Interrupting:
-    """The core, with an exception before or after the call that starts a plain child."""
+def _interrupted(monkeypatch: pytest.MonkeyPatch, after: bool) -> None:
+    """A plain spawn with an exception before or after the call that starts the child."""
+    real = native_spawn._start
 
-    def __init__(self, real: Any, after: bool) -> None:
-        self._real, self._after = real, after
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-    def fo_spawn_plain(self, *arguments: Any) -> int:
-        if self._after:
-            self._real.fo_spawn_plain(*arguments)
+    def start(*arguments: Any) -> int:
+        if after:
+            real(*arguments)
         raise KeyboardInterrupt
 
-
-def _interrupted(monkeypatch: pytest.MonkeyPatch, after: bool) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(native_spawn, "lib", _Interrupting(native_spawn.lib, after))
+        patch.setattr(native_spawn, "_start", start)
         with pytest.raises(KeyboardInterrupt):
             fastos.spawn(SLEEP, stdout=fastos.PIPE)
     gc.collect()

@@ -50,7 +50,6 @@ if hasattr(os, "register_at_fork"):
 
 
 _new_lock = threading.RLock
-_getpid = os.getpid
 
 
 class Process:
@@ -72,7 +71,6 @@ class Process:
     def __init__(self, request: "backend.Request", args: Any) -> None:
         self.args = args
         self._taking = _new_lock()  # held by the thread that takes the status; reentrant for signal handlers
-        self._parent = _getpid()
         self._request = request
         # The child is in place before it is started: an exception from a signal handler cannot lose it.
         self._child = child = backend.Child()
@@ -153,10 +151,9 @@ class Process:
     # -- waiting
 
     def _check_parent(self) -> None:
-        if self._parent != os.getpid():
-            raise ChildProcessError(
-                f"process {self.pid} is a child of process {self._parent}; this is a forked copy of that"
-            )
+        parent = self._child.parent
+        if parent != os.getpid():
+            raise ChildProcessError(f"process {self.pid} is a child of process {parent}; this is a forked copy of that")
 
     def _ended(self) -> ExitStatus:
         """Keeps the status; the pidfd closes when the last watcher is gone."""
@@ -176,15 +173,7 @@ class Process:
         """The status if the process has ended, else None. Does not wait."""
         if self._status is not None:
             return self._status
-        if not self._taking.acquire(blocking=False):
-            # Another thread is taking it. If the process has ended that thread is done in a moment.
-            if self._watch(0) <= 0:
-                return self._status
-            self._taking.acquire()
-        try:
-            return self._ended() if self._wait_child(0) > 0 else None
-        finally:
-            self._taking.release()
+        return self._ended() if self._take(0) > 0 or self._status is not None else None
 
     def wait(self, timeout: float | None = None) -> ExitStatus:
         """Waits for the process to end.
@@ -200,37 +189,35 @@ class Process:
         """
         if self._status is not None:
             return self._status
-        deadline = None if timeout is None else time.monotonic_ns() + max(0, math.ceil(timeout * 1e9))
-        while True:
-            left = -1 if deadline is None else max(0, deadline - time.monotonic_ns())
-            if self._take(left) > 0 or self._status is not None:
-                return self._ended()
-            if deadline is not None and time.monotonic_ns() >= deadline:
+        if timeout is None:
+            while self._take(-1) <= 0 and self._status is None:
+                pass
+            return self._ended()
+        deadline = time.monotonic_ns() + max(0, math.ceil(timeout * 1e9))
+        while self._take(max(0, deadline - time.monotonic_ns())) <= 0 and self._status is None:
+            if time.monotonic_ns() >= deadline:
                 raise TimeoutError(f"process {self.pid} still runs after {timeout} s")
+        return self._ended()
 
     def _take(self, timeout_ns: int) -> int:
         """Takes the status, or waits for the thread that does. As Child.wait."""
-        if not self._taking.acquire(blocking=False):
+        taking = self._taking
+        if not taking.acquire(False):
             if self._child.pidfd < 0:
-                if self._taking.acquire(timeout=timeout_ns / 1e9 if timeout_ns >= 0 else -1):
-                    self._taking.release()
+                if taking.acquire(timeout=timeout_ns / 1e9 if timeout_ns >= 0 else -1):
+                    taking.release()
                 return 0
             if self._watch(timeout_ns) <= 0:
                 return 0
-            self._taking.acquire()
+            taking.acquire()
             timeout_ns = 0
-        try:
-            return self._wait_child(timeout_ns)
-        finally:
-            self._taking.release()
-
-    def _wait_child(self, timeout_ns: int) -> int:
-        """As Child.wait."""
         try:
             return self._child.wait(timeout_ns)
         except ChildProcessError:
             self._check_parent()
             raise
+        finally:
+            taking.release()
 
     def _watch(self, timeout_ns: int) -> int:
         """Waits for the end without taking the status. As Child.readable."""
@@ -329,7 +316,7 @@ class Process:
         child = getattr(self, "_child", None)
         if child is None:
             return
-        if self._status is None and child.started() and self._parent == os.getpid() and child.wait(0) <= 0:
+        if self._status is None and child.started() and child.parent == os.getpid() and child.wait(0) <= 0:
             warnings.warn(f"process {child.pid} {self.args!r} was not waited for", ResourceWarning, 2, self)
             with _guard:
                 _abandoned.append(child)

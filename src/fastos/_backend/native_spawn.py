@@ -37,37 +37,20 @@ class Request:
     pipes do, and is started without a structure. The environment is the one of the moment of the preparation.
     """
 
-    __slots__ = (
-        "argument_count",
-        "arguments",
-        "candidate_count",
-        "candidates",
-        "cgroup",
-        "cwd",
-        "environment",
-        "environment_count",
-        "keep",
-        "new_session",
-        "plain",
-        "program",
-        "streams",
-        "structure",
-    )
-
     arguments: bytes
     argument_count: int
     environment: bytes
     environment_count: int
-    candidates: Any  # bytes, or ffi.NULL where the first argument is the only one
-    candidate_count: int
-    streams: tuple[int, int, int]
-    plain: bool
-    structure: Any
-    keep: list[object]
+    candidates: Any = ffi.NULL  # bytes, or NULL where the first argument is the only one
+    candidate_count: int = 0
+    streams: tuple[int, int, int] = (lib.FO_STREAM_INHERIT,) * 3
+    plain: bool = True
+    structure: Any = None
+    kept: list[object] | None = None
     program: Any
-    cwd: Any
-    cgroup: Any
-    new_session: bool
+    cwd: Any = None
+    cgroup: Any = None
+    new_session: bool = False
 
     @property
     def cdata(self) -> Any:
@@ -80,7 +63,7 @@ class Request:
         made: Any = ffi.new("struct fo_spawn_request *")
         lib.fo_spawn_request_init(made)
         made.flags = lib.FO_SPAWN_RESTORE_SIGNALS
-        # A bytes object does not move: its buffer is the C string for as long as `keep` holds it.
+        # A bytes object does not move: its buffer is the C string for as long as it is held.
         made.arguments, made.argument_count = self._hold(self.arguments), self.argument_count
         made.environment, made.environment_count = self._hold(self.environment), self.environment_count
         made.candidates, made.candidate_count = self._hold(self.candidates), self.candidate_count
@@ -90,9 +73,14 @@ class Request:
     def _hold(self, block: Any) -> Any:
         if block is _NULL:
             return block
-        held = ffi.from_buffer(block)
-        self.keep.append(held)
-        return held
+        return self.keep(ffi.from_buffer(block))
+
+    def keep(self, cdata: Any) -> Any:
+        """Holds what the structure points to. Returns it."""
+        if self.kept is None:
+            self.kept = []
+        self.kept.append(cdata)
+        return cdata
 
     def start(self) -> "Child":
         """Starts a process. Raises SpawnError."""
@@ -102,7 +90,7 @@ class Request:
 
 
 _NULL: Final = ffi.NULL
-_INHERITED: Final = (lib.FO_STREAM_INHERIT,) * 3
+_INHERITED: Final = Request.streams
 
 
 def prepare(args: options.Arguments, env: Any, executable: Any, streams: tuple[Any, Any, Any], more: Any) -> Request:
@@ -113,9 +101,7 @@ def prepare(args: options.Arguments, env: Any, executable: Any, streams: tuple[A
     made.environment, made.environment_count = options.encode_environment(env)
     if executable is None:
         program = made.program = args[0]
-        if type(program) is str and "/" in program:
-            made.candidates, made.candidate_count = _NULL, 0
-        else:
+        if not (type(program) is str and "/" in program):
             made.candidates, made.candidate_count = options.candidates(options.first_argument(arguments), env)
     else:
         made.program = executable
@@ -123,10 +109,6 @@ def prepare(args: options.Arguments, env: Any, executable: Any, streams: tuple[A
         if b"\0" in name:
             raise ValueError("executable: embedded null byte")
         made.candidates, made.candidate_count = options.candidates(name, env)
-    made.streams, made.structure, made.plain = _INHERITED, None, True
-    made.cwd = made.cgroup = None
-    made.new_session = False
-    made.keep = []
     if streams != (None, None, None):
         _set_streams(made, streams)
     if more is not None:
@@ -161,9 +143,7 @@ def _set_streams(made: Request, streams: tuple[Any, Any, Any]) -> None:
 
 
 def _array(made: Request, kind: str, values: Any) -> Any:
-    array = ffi.new(kind, values)
-    made.keep.append(array)
-    return array
+    return made.keep(ffi.new(kind, values))
 
 
 def _set_options(made: Request, more: dict[str, Any], streams: tuple[Any, Any, Any]) -> None:
@@ -293,6 +273,9 @@ def _exec_hint(request: Any, error: int) -> str:
 
 
 _CHILD: Final = ffi.typeof("struct fo_spawn_child *")
+_INTERRUPTED: Final = -errno.EINTR
+# What each spawn calls, looked up once.
+_new, _start, _wait, _close_pidfd = ffi.new, lib.fo_spawn_plain, lib.fo_spawn_wait, lib.fo_spawn_close_pidfd
 
 
 class Child:
@@ -303,24 +286,27 @@ class Child:
     pid: int  # 0 if there is none
 
     def __init__(self) -> None:
-        self._made: Any = ffi.new(_CHILD)
+        self._made: Any = _new(_CHILD)
         self._open = self._piped = False
         self.pid = 0
 
     def start(self, request: Request) -> None:
         """Raises SpawnError. An exception that a signal handler raises just after leaves the child in the structure."""
         made = self._made
-        self._piped = request.streams is not _INHERITED
+        streams = request.streams
+        self._piped = streams is not _INHERITED
         self._open = True
         if request.plain:
-            pid = lib.fo_spawn_plain(
+            pid = _start(
                 request.arguments,
                 request.argument_count,
                 request.candidates,
                 request.candidate_count,
                 request.environment,
                 request.environment_count,
-                *request.streams,
+                streams[0],
+                streams[1],
+                streams[2],
                 made,
             )
         elif request.cgroup is None:
@@ -353,6 +339,12 @@ class Child:
         return self.pid
 
     @property
+    def parent(self) -> int:
+        """The process whose child it is."""
+        parent: int = self._made.parent
+        return parent
+
+    @property
     def pidfd(self) -> int:
         """-1 if there is none, or it was closed."""
         pidfd: int = self._made.spawned.pidfd
@@ -373,13 +365,13 @@ class Child:
 
     def wait(self, timeout_ns: int) -> int:
         """1: status() holds; 0: the time ran out; -EINTR: a signal came. Negative timeout: for ever."""
-        ended: int = lib.fo_spawn_wait(self._made, timeout_ns)
-        return ended if ended >= 0 or ended == -errno.EINTR else check(ended)
+        ended: int = _wait(self._made, timeout_ns)
+        return ended if ended >= 0 or ended == _INTERRUPTED else check(ended)
 
     def readable(self, timeout_ns: int) -> int:
         """As wait, but takes no status; for children with a pidfd."""
         ended: int = lib.fo_wait_readable(self.pidfd, timeout_ns)
-        return ended if ended >= 0 or ended == -errno.EINTR else check(ended)
+        return ended if ended >= 0 or ended == _INTERRUPTED else check(ended)
 
     def status(self) -> ExitStatus:
         """As wait found it. It keeps this object, for the resource usage."""
@@ -402,7 +394,7 @@ class Child:
         return True
 
     def close_pidfd(self) -> None:
-        lib.fo_spawn_close_pidfd(self._made)
+        _close_pidfd(self._made)
         self._open = self._piped
 
     def close(self) -> None:

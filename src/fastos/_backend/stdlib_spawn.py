@@ -139,10 +139,10 @@ class _Popen(subprocess.Popen[bytes]):
 class Child:
     """A started process as subprocess holds it."""
 
-    __slots__ = ("_parent", "_popen", "_status")
+    __slots__ = ("_popen", "_status", "parent")
 
     def __init__(self) -> None:
-        self._parent = os.getpid()
+        self.parent = os.getpid()
         self._popen: subprocess.Popen[bytes] | None = None
         self._status: ExitStatus | None = None
 
@@ -175,7 +175,7 @@ class Child:
     def wait(self, timeout_ns: int) -> int:
         """1: status() holds; 0: the time ran out. Negative timeout: for ever."""
         if self._status is None:
-            if self._parent != os.getpid():
+            if self.parent != os.getpid():
                 raise ChildProcessError(errno.ECHILD, "a forked copy of the parent cannot wait for it")
             self._status = _wait(self._popen, timeout_ns)  # type: ignore[arg-type]
         return int(self._status is not None)
