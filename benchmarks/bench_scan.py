@@ -142,6 +142,7 @@ COMPARISONS = [
             *faster("os.walk", "scandir-rs", "powerwalk"),
         ],
         unavailable=fuse.why_not,
+        rounds=3,
     ),
     Comparison(
         "paths, cold ext4",
@@ -150,6 +151,7 @@ COMPARISONS = [
         faster("os.walk", *RIVALS, "find"),
         before=trees.drop_caches,
         unavailable=trees.why_not_cold,
+        rounds=3,
     ),
     Comparison(
         "size and mtime, cold ext4",
@@ -162,6 +164,7 @@ COMPARISONS = [
         faster(*SIZE_RIVALS),
         before=trees.drop_caches,
         unavailable=trees.why_not_cold,
+        rounds=2,
     ),
 ]
 
