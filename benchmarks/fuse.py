@@ -68,7 +68,8 @@ def slow_tree(
 
     delay_us: microseconds that each lookup, getattr, opendir and readdir takes.
     unknown: readdir gives every entry the type DT_UNKNOWN.
-    hang: the name of a top directory (top0000, …) whose opendir never answers.
+    hang: the name of a top directory (top0000, …) whose opendir never answers, or of a file (file00000.dat, …) whose
+        lookup in top0000 never does.
     """
     if reason := why_not():
         raise RuntimeError(reason)

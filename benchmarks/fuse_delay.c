@@ -6,7 +6,8 @@
  * the defaults 1,340 directories and 20,100 files. Nothing is stored: a node's number says what it is.
  * lookup, getattr, opendir and readdir take delay_us microseconds each, side by side in as many threads as ask.
  *   unknown    readdir says DT_UNKNOWN for every entry, as some network file systems do
- *   hang=NAME  opendir of a top directory of that name never answers, until the file system is unmounted
+ *   hang=NAME  opendir of a top directory of that name, or lookup of a file of that name in top0000, never answers, until
+ *              the file system is unmounted
  */
 #define FUSE_USE_VERSION 312
 #include <errno.h>
@@ -122,6 +123,8 @@ static void delay(void)
 
 static void serve_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
 {
+    if (parent == 2 && options.hang && !is_directory(find_child(parent, name)) && !strcmp(name, options.hang))
+        return;
     delay();
     struct fuse_entry_param entry = {.ino = find_child(parent, name)};
     if (!entry.ino) {

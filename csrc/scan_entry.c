@@ -63,15 +63,9 @@ static bool look(struct entry *entry) {
         return !entry->gone;
     }
     int flags = entry->linked ? 0 : AT_SYMLINK_NOFOLLOW;
-    /* Of what has a name here, only what is a directory can belong to another file system. */
-    bool border = entry->view.type == FO_TYPE_DIRECTORY || entry->view.type == FO_TYPE_UNKNOWN || entry->linked;
-    if (border) {
-        fo_worker_park(visit->worker);
-    }
+    fo_worker_park(visit->worker);
     int result = fo_stat_at(visit->fd, entry->dent->name, flags, visit->scan->stat_mask, &entry->stat);
-    if (border) {
-        fo_worker_unpark(visit->worker);
-    }
+    fo_worker_unpark(visit->worker);
     if ((++visit->worker->looks & 7) == 0) {
         fo_worker_pulse(visit->worker);
     }
@@ -91,7 +85,10 @@ static bool look(struct entry *entry) {
 static void follow(struct entry *entry) {
     struct fo_visit *visit = entry->visit;
     struct fo_stat target;
-    if (fo_stat_at(visit->fd, entry->dent->name, 0, visit->scan->stat_mask, &target) == 0) {
+    fo_worker_park(visit->worker);
+    int result = fo_stat_at(visit->fd, entry->dent->name, 0, visit->scan->stat_mask, &target);
+    fo_worker_unpark(visit->worker);
+    if (result == 0) {
         entry->stat = target;
         entry->view.stat = &entry->stat;
         entry->view.type = (uint8_t)fo_stat_type(target.mode);

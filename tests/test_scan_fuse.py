@@ -81,3 +81,21 @@ def test_a_top_directory_that_hangs_can_be_given_up(tmp_path: Path) -> None:
     # The server is gone: whoever hung has been told.
     opener.join(20)
     assert not opener.is_alive()
+
+
+@native
+def test_a_file_that_hangs_keeps_nothing_back_that_was_found_before() -> None:
+    with hanging("file00001.dat") as root:
+        found: list[str] = []
+        scan = fastos.scan(root, fields=("size",))
+        consumer = threading.Thread(target=lambda: found.extend(entry.path for entry in scan))
+        consumer.start()
+        stuck = str(root / "top0000")
+        try:
+            assert until(lambda: scan.stats.stalled == (stuck,))
+            # All of the three tops that answer, and of the other what was looked at before the file.
+            assert until(lambda: len(found) >= 4 + 3 * (3 + 2 * (1 + 3)))
+            assert stuck in found
+        finally:
+            scan.close()
+            consumer.join()
