@@ -77,8 +77,8 @@ BENCH := $(VENV)/.bench
 $(BENCH): $(ENV)
 	@tools/peers $(BIN)/python && touch $@
 
-bench: $(NATIVE) $(BENCH) ## the table of comparisons (ONLY=regular expression, ROUNDS=n, OUT=file.md)
-	@$(BIN)/python -m benchmarks --rounds $(or $(ROUNDS),5) $(if $(ONLY),--only '$(ONLY)') $(if $(OUT),--markdown $(OUT))
+bench: $(NATIVE) $(BENCH) ## the table of comparisons (ONLY=regular expression, ROUNDS=n; FULL=, SHORT=page to put it into)
+	@$(BIN)/python -m benchmarks --rounds $(or $(ROUNDS),5) $(if $(ONLY),--only '$(ONLY)') $(if $(FULL),--full $(FULL)) $(if $(SHORT),--short $(SHORT))
 
 clean: ## remove what was built
 	rm -rf $(VENV) build dist src/*.egg-info src/fastos/_native*.so .hypothesis .mypy_cache .ruff_cache

@@ -76,13 +76,34 @@ def judgements(outcome: Outcome, name: str) -> Iterator[str]:
             yield f"{bound.numerator} ÷ {bound.denominator} {ratio:.2f} ({bound}): {verdict(bound.met(ratio))}"
 
 
-def report_comparison(comparison: Comparison, rounds: int) -> tuple[str, bool]:
-    """The section of a comparison, and whether all results were right."""
+def report_comparison(comparison: Comparison, rounds: int) -> tuple[str, Outcome | None]:
+    """The section of a comparison, and what came of it."""
     if reason := comparison.unavailable():
-        return f"### {comparison.name}\n\nNot measured: {reason}.\n", True
+        return f"### {comparison.name}\n\nNot measured: {reason}.\n", None
     outcome = compare(comparison, rounds)
     table = markdown(("implementation", "time", "CPU", "÷ fastos", "÷ floor", "bound"), list(rows(outcome)))
-    return f"### {comparison.name}\n\n{table}\n", not outcome.wrong
+    return f"### {comparison.name}\n\n{table}\n", outcome
+
+
+def in_short(outcomes: list[Outcome]) -> str:
+    """A line for every comparison that has fastos and others in it, the smallest primitives left out."""
+    lines = []
+    for outcome in outcomes:
+        name = outcome.comparison.name
+        others = {peer: outcome.ratio(peer, OURS) for peer in outcome.samples if peer not in (OURS, FLOOR)}
+        known = sorted((ratio, peer) for peer, ratio in others.items() if ratio is not None)
+        if OURS not in outcome.samples or not known or name.startswith("os: "):
+            continue
+        to_floor = outcome.ratio(OURS, FLOOR)
+        lines.append(
+            (
+                name,
+                duration(outcome.median(OURS) / outcome.comparison.items),
+                f"{to_floor:.2f}" if to_floor else "",
+                ", ".join(f"{peer} {ratio:.2f}" for ratio, peer in known),
+            )
+        )
+    return markdown(("measured", "fastos", "÷ floor", "the others ÷ fastos"), lines)
 
 
 def report_figure(figure: Figure) -> tuple[str, ...]:
@@ -133,8 +154,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="the table of comparisons")
     parser.add_argument("--only", default="", metavar="TEXT", help="those whose name contains this regular expression")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each implementation (default: 5)")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there as well")
-    parser.add_argument("--into", type=Path, metavar="PAGE", help="put it between the bench comments of a page")
+    parser.add_argument("--full", type=Path, metavar="PAGE", help="put it between the bench comments of a page")
+    parser.add_argument("--short", type=Path, metavar="PAGE", help="the same, a line for each comparison")
     parser.add_argument("--list", action="store_true", help="list the names and stop")
     options = parser.parse_args()
     wanted = re.compile(options.only, re.IGNORECASE)
@@ -150,24 +171,29 @@ def main() -> int:
         sections.append(section)
         print(section, flush=True)
 
-    show(
-        f"Measured {machine()}. Medians of {options.rounds} interleaved runs; "
+    head = (
+        f"Measured {machine()}. Medians of {options.rounds} interleaved runs (of fewer where one takes long); "
         "a ratio is the median within rounds; CPU is user and system time.\n"
     )
+    show(head)
+    outcomes: list[Outcome] = []
     for comparison in comparisons:
-        section, good = report_comparison(comparison, options.rounds)
-        right &= good
+        section, outcome = report_comparison(comparison, options.rounds)
+        if outcome is not None:
+            outcomes.append(outcome)
+            right &= not outcome.wrong
         show(section)
-    for table in tables:
-        show(f"### {table.name}\n\n{table.report()}\n")
+    reports = [table.report() for table in tables]
+    for table, report in zip(tables, reports, strict=True):
+        show(f"### {table.name}\n\n{report}\n")
     if figures:
         lines = [report_figure(figure) for figure in figures]
         right &= not any(line[-1] == "wrong" for line in lines)
         show("### Single figures\n\n" + markdown(("figure", "measured", "bound", ""), lines) + "\n")
-    if options.markdown:
-        options.markdown.write_text("\n".join(sections))
-    if options.into:
-        put_into(options.into, "\n".join(sections))
+    if options.full:
+        put_into(options.full, "\n".join(sections))
+    if options.short:
+        put_into(options.short, "\n\n".join([in_short(outcomes), *reports, head.strip()]))
     return 0 if right else 1
 
 
