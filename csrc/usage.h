@@ -15,7 +15,7 @@ struct fo_usage_node {
     int64_t allocated, apparent, files, directories; /* with all below, known at the end */
     int32_t depth, error;
     bool again; /* the same directory stands elsewhere as well: a bind mount */
-    bool loop;  /* and it is one of those that this one lies in: it counts for nothing */
+    bool loop;  /* and it is one of those that this one lies in, or lies in such a one: it counts for nothing */
     uint32_t name_length;
     char name[];
 };

@@ -5,21 +5,54 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Marks the directories that are one of those that they lie in, a bind mount: they count for nothing. */
-static int mark_loops(struct fo_usage_tree *usage) {
+/* Returns the directory, among those that it lies in, that this one is as well, or NULL. */
+static struct fo_usage_node *same_above(const struct fo_usage_node *node) {
+    struct fo_usage_node *above = node->again ? node->parent : NULL;
+    while (above != NULL && (above->ino != node->ino || above->dev != node->dev)) {
+        above = above->parent;
+    }
+    return above;
+}
+
+/* Marks the directories that are one of those that they lie in, bind mounts, and what is below: it counts where it
+ * is seen first. A directory is found after the one that it lies in. */
+static void mark_loops(struct fo_usage_tree *usage) {
     for (size_t i = 1; i < usage->nodes; i++) {
         struct fo_usage_node *node = usage->node[i];
-        for (const struct fo_usage_node *above = node->again ? node->parent : NULL; above != NULL; above = above->parent) {
-            if (above->ino == node->ino && above->dev == node->dev) {
-                node->loop = true;
-                if (fo_usage_path(usage, node, NULL) < 0 || fo_usage_fail(usage, usage->path, ELOOP) != 0) {
-                    return -ENOMEM;
-                }
-                break;
-            }
+        node->loop = node->parent->loop || same_above(node) != NULL;
+    }
+}
+
+/* Returns where a directory in a loop stands outside of it, itself if it is in none, or NULL when out of memory. */
+static struct fo_usage_node *outside_loops(struct fo_usage_tree *usage, struct fo_usage_node *node) {
+    while (node != NULL && node->loop) {
+        const struct fo_usage_node *entry = node;
+        while (entry->parent->loop) {
+            entry = entry->parent;
+        }
+        int64_t kept = fo_usage_path(usage, same_above(entry), NULL), skipped = fo_usage_path(usage, entry, NULL);
+        int64_t length = fo_usage_path(usage, node, NULL);
+        if (kept < 0 || skipped < 0 || length < 0) {
+            return NULL;
+        }
+        skipped += kept == 0 && skipped < length; /* below the root no slash stands in front */
+        memmove(usage->path + kept, usage->path + skipped, (size_t)(length - skipped));
+        node = fo_usage_at(usage, usage->path, (size_t)(kept + length - skipped));
+    }
+    return node;
+}
+
+/* Takes the files in loops off the largest, which are sorted. */
+static void drop_looped_files(struct fo_usage_heap *heap) {
+    int kept = 0;
+    for (int i = 0; i < heap->count; i++) {
+        if (heap->file[i].node->loop) {
+            free(heap->file[i].name);
+        } else {
+            heap->file[kept++] = heap->file[i];
         }
     }
-    return 0;
+    heap->count = kept;
 }
 
 /* Notes in each directory what went wrong with it. */
@@ -37,12 +70,17 @@ static void mark_failures(struct fo_usage_tree *usage) {
 static int attribute_links(struct fo_usage_tree *usage) {
     int result = 0;
     for (size_t i = 0; i < usage->links.size; i++) {
-        const struct fo_usage_link *link = &usage->links.slot[i];
-        if (link->node != NULL) {
-            link->node->own_allocated += link->allocated;
-            link->node->own_apparent += link->apparent;
-            result |= fo_usage_heap_offer(&usage->heap, link->node, link->name, link->allocated, link->apparent);
+        struct fo_usage_link *link = &usage->links.slot[i];
+        if (link->node == NULL) {
+            continue;
         }
+        link->node = outside_loops(usage, link->node);
+        if (link->node == NULL) {
+            return -ENOMEM;
+        }
+        link->node->own_allocated += link->allocated;
+        link->node->own_apparent += link->apparent;
+        result |= fo_usage_heap_offer(&usage->heap, link->node, link->name, link->allocated, link->apparent);
     }
     return result;
 }
@@ -86,8 +124,8 @@ static int list_children(struct fo_usage_tree *usage) {
 }
 
 int fo_usage_finish(struct fo_usage_tree *usage) {
-    int result = mark_loops(usage);
-    result = result ? result : attribute_links(usage);
+    mark_loops(usage);
+    int result = attribute_links(usage);
     mark_failures(usage);
     add_up(usage);
     free(usage->slot);
@@ -96,6 +134,7 @@ int fo_usage_finish(struct fo_usage_tree *usage) {
     usage->seen.slots = NULL;
     usage->slots = usage->seen.capacity = usage->seen.count = 0;
     fo_usage_heap_sort(&usage->heap);
+    drop_looped_files(&usage->heap);
     return result ? result : list_children(usage);
 }
 
@@ -153,7 +192,7 @@ int64_t fo_usage_top(const struct fo_usage_tree *usage, int apparent, int max_de
     }
     size_t kept = 0;
     for (size_t i = 1; i < usage->nodes; i++) {
-        if (max_depth < 0 || usage->node[i]->depth <= max_depth) {
+        if (!usage->node[i]->loop && (max_depth < 0 || usage->node[i]->depth <= max_depth)) {
             sorted[kept++] = usage->node[i];
         }
     }

@@ -2,6 +2,9 @@
 
 import contextlib
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -99,3 +102,29 @@ def test_a_file_that_hangs_keeps_nothing_back_that_was_found_before() -> None:
         finally:
             scan.close()
             consumer.join()
+
+
+@native
+@pytest.mark.parametrize("command", ["du", "scan"])
+def test_a_command_is_interrupted_while_a_directory_hangs(command: str) -> None:
+    """Ctrl-C ends it, with the counts so far. A request that a FUSE server has taken cannot be given up, by no process:
+    the thread that waits for it holds the process's remains until the server answers or is gone."""
+    with contextlib.ExitStack() as stack:
+        with hanging("top0002") as root:
+            words = [sys.executable, "-m", "fastos", command, root]
+            process = stack.enter_context(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
+            assert until(lambda: any(b"fuse" in place or b"request_wait" in place for place in places(process.pid)))
+            process.send_signal(signal.SIGINT)
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith(b"fastos %b: interrupted" % command.encode())
+            assert until(lambda: Path(f"/proc/{process.pid}/stat").read_bytes().rpartition(b") ")[2][:1] == b"Z")
+        assert (process.wait(timeout=60), process.stderr.read()) == (130, b"")
+
+
+def places(pid: int) -> list[bytes]:
+    """Where in the kernel each thread of a process waits."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            found.append((task / "wchan").read_bytes())
+    return found

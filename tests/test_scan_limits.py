@@ -88,6 +88,23 @@ def test_paths_longer_than_the_kernel_takes(tmp_path: Path, files: bool) -> None
         fill_in(tmp_path, name)
 
 
+def test_a_root_longer_than_the_kernel_takes_is_refused_as_by_os(tmp_path: Path) -> None:
+    """What lies below a root may be of any length; the root itself goes to the kernel as it is given."""
+    root = os.path.join(tmp_path, *["directory"] * 500)
+    with pytest.raises(OSError) as refused:
+        os.scandir(root)
+    attempts = [fastos.scan, fastos.du, fastos.stat, lambda path: list(fastos.fwalk(path))]
+    for attempt in attempts:
+        with pytest.raises(OSError) as error:
+            attempt(root)  # type: ignore[operator]
+        assert (error.value.errno, error.value.filename) == (refused.value.errno, root)
+    told: list[OSError] = []
+    assert list(fastos.walk(root, onerror=told.append)) == []
+    assert [(error.errno, error.filename) for error in told] == [(refused.value.errno, root)]
+    (entry,) = fastos.fts(root)
+    assert (entry.info, entry.errno) == (fastos.FTS_NS, refused.value.errno)
+
+
 @native
 def test_ten_thousand_levels(tmp_path: Path) -> None:
     dig(tmp_path, 10_000, "d", files=False)

@@ -17,10 +17,28 @@ def _sizes(status: os.stat_result) -> tuple[int, int]:
 
 
 class _Directory:
-    __slots__ = ("allocated", "apparent", "children", "depth", "directories", "files", "name", "parent", "place")
+    __slots__ = (
+        "allocated",
+        "apparent",
+        "children",
+        "depth",
+        "directories",
+        "files",
+        "identity",
+        "name",
+        "parent",
+        "place",
+    )
 
-    def __init__(self, name: bytes, parent: int, place: tuple[bytes, ...], sizes: tuple[int, int]) -> None:
-        self.name, self.parent, self.place, self.depth = name, parent, place, len(place)
+    def __init__(
+        self,
+        name: bytes,
+        parent: int,
+        place: tuple[bytes, ...],
+        identity: tuple[int, int],
+        sizes: tuple[int, int],
+    ) -> None:
+        self.name, self.parent, self.place, self.depth, self.identity = name, parent, place, len(place), identity
         self.allocated, self.apparent = sizes
         self.files = self.directories = 0
         self.children: list[int] = []
@@ -75,7 +93,7 @@ class Tree:
         sizes = _sizes(status)
         self.sums[0] += sizes[0]
         self.sums[1] += sizes[1]
-        self.all.append(_Directory(name, parent, place, sizes))
+        self.all.append(_Directory(name, parent, place, (status.st_dev, status.st_ino), sizes))
         return len(self.all) - 1
 
     def _offer(self, place: tuple[bytes, ...], sizes: tuple[int, int]) -> None:
@@ -117,6 +135,8 @@ class Tree:
         if self.same is not None and status.st_dev != self.same:
             return
         if stat.S_ISDIR(status.st_mode):
+            if self._is_above(above, (status.st_dev, status.st_ino)):
+                return  # a bind mount of what it lies in
             index = self._directory(entry.name, above, place, status)
             self.all[above].children.append(index)
             pending.append((index, entry.path, place))
@@ -137,6 +157,13 @@ class Tree:
             self._count(above, place, sizes)
         self.sums[0] += sizes[0]
         self.sums[1] += sizes[1]
+
+    def _is_above(self, index: int, identity: tuple[int, int]) -> bool:
+        while index >= 0:
+            if self.all[index].identity == identity and identity[1]:
+                return True
+            index = self.all[index].parent
+        return False
 
     def _counted_earlier(self, key: tuple[int, int]) -> bool:
         earlier = self.earlier
