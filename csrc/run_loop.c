@@ -98,6 +98,9 @@ static void deliver(struct fo_run_many *run, struct run_slot *slot) {
     run->starved = false;
     run->free_slots[run->free_count++] = slot->index;
     run_done_push(&run->done, &slot->child.result);
+    if (run->gathering && run_many_hurry(run)) {
+        pthread_cond_signal(&run->gathered);
+    }
     pthread_mutex_unlock(&run->lock);
 }
 

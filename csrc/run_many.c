@@ -8,10 +8,11 @@
 #include <unistd.h>
 
 #include "run_many.h"
+#include "scan.h"
 #include "spawn.h"
 
-/* ENOUGH: commands that one thread does not get through within a pause of PACE_NS. */
-enum { STACK = 192 * 1024, PACE_NS = 1000000, ENOUGH = 10 };
+/* ENOUGH: commands for one thread to be busy until more have come. */
+enum { STACK = 192 * 1024, PACE_NS = 1000000, ENOUGH = 5 };
 
 /* Starts the threads with every signal blocked: those belong to the application's own. Returns 0 or -errno. */
 static int start_threads(struct fo_run_many *run) {
@@ -42,6 +43,7 @@ int fo_run_many_open(uint32_t jobs, uint32_t spawners, fo_run_many **opened) {
         return -ENOMEM;
     }
     pthread_mutex_init(&run->lock, NULL);
+    fo_scan_condition(&run->gathered);
     run->jobs = jobs;
     run->spawners = spawners < jobs ? spawners : jobs;
     run->attended = jobs <= spawners;
@@ -80,6 +82,7 @@ static int enqueue(struct fo_run_many *run, struct run_queued *made, uint32_t co
         run_queue_push(&run->queue, made[i]);
     }
     result = result < 0 ? result : (int)(run->queue.count + run->running);
+    run->fed = true;
     bool wake = run_loop_may_start(run) && run->waiting > 0;
     pthread_mutex_unlock(&run->lock);
     if (wake) {
@@ -132,31 +135,34 @@ int fo_run_many_submit_alike(fo_run_many *run, const struct fo_run_command *mode
     return result;
 }
 
-/* Results that come faster than one in PACE_NS are left to gather, as long as there is enough to do meanwhile: to wake
- * up for each would cost the processor that the children need. Returns 0 or -EINTR. */
-static int let_gather(struct fo_run_many *run, uint32_t capacity) {
-    int64_t left = run->taken_at + PACE_NS - run_now();
-    if (left <= 0 || left > PACE_NS) {
-        return 0;
+/* Results that come faster than one in PACE_NS are left to gather: to wake up for each would cost the processor that the
+ * children need. Call with the lock held. */
+static void let_gather(struct fo_run_many *run, uint32_t capacity) {
+    run->room = capacity;
+    run->gathering = true;
+    while (!run_many_hurry(run) && fo_scan_wait_until(&run->gathered, &run->lock, run->taken_at + PACE_NS)) {
     }
-    pthread_mutex_lock(&run->lock);
-    bool busy = run->queue.count >= ENOUGH * run->thread_count && run->done.count < capacity;
-    pthread_mutex_unlock(&run->lock);
-    return busy && nanosleep(&(struct timespec){.tv_nsec = (long)left}, NULL) < 0 ? -errno : 0;
+    run->gathering = false;
+}
+
+bool run_many_hurry(const struct fo_run_many *run) {
+    bool hungry = run->fed && run->queue.count < ENOUGH * run->thread_count;
+    return hungry || run->done.count >= run->room || run->queue.count + run->running == 0;
 }
 
 int fo_run_many_take(fo_run_many *run, struct fo_run_result *results, uint32_t capacity, int64_t timeout_ns) {
     int64_t until = timeout_ns < 0 ? RUN_NEVER : run_now() + timeout_ns;
     for (;;) {
-        if (timeout_ns != 0 && let_gather(run, capacity) < 0) {
-            return -EINTR;
-        }
         pthread_mutex_lock(&run->lock);
+        if (timeout_ns != 0) {
+            let_gather(run, capacity);
+        }
         uint32_t taken = run_done_take(&run->done, results, capacity);
-        pthread_mutex_unlock(&run->lock);
         if (taken > 0) {
             run->taken_at = run_now();
+            run->fed = false;
         }
+        pthread_mutex_unlock(&run->lock);
         if (taken > 0 || timeout_ns == 0) {
             return (int)taken;
         }
@@ -226,6 +232,7 @@ void fo_run_many_close(fo_run_many *run) {
     free(run->queue.items);
     free(run->slots);
     free(run->free_slots);
+    pthread_cond_destroy(&run->gathered);
     pthread_mutex_destroy(&run->lock);
     free(run);
 }

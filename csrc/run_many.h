@@ -33,7 +33,11 @@ struct fo_run_many {
     bool closing;
     struct run_queue queue;
     struct run_done done;
-    int64_t taken_at; /* the taker's own: when it last had results */
+    pthread_cond_t gathered; /* tells one who lets results gather that it is time to take them */
+    bool gathering;
+    bool fed;         /* commands came since results were taken last: who takes them has more */
+    uint32_t room;    /* how many results are taken at a time */
+    int64_t taken_at; /* when results were taken last */
     struct run_timers timers;
     struct run_slot **slots;
     uint32_t *free_slots;
@@ -46,6 +50,9 @@ struct fo_run_many {
 
 /* Whether a command may be started now. Call with the run's lock held. */
 bool run_loop_may_start(const struct fo_run_many *run);
+
+/* Whether results should be taken now and not be left to gather. Call with the lock held. */
+bool run_many_hurry(const struct fo_run_many *run);
 
 /* What each thread does until the run is closed and its last child reaped. `argument` is the run. Returns NULL. */
 void *run_loop_work(void *argument);
