@@ -11,6 +11,7 @@ import importlib
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -150,7 +151,13 @@ def put_into(page: Path, text: str) -> None:
     page.write_text(f"{before}<!-- bench -->\n{text}\n<!-- /bench -->{after}", encoding="utf-8")
 
 
+def end_in_order(number: int, frame: object) -> None:
+    """SIGTERM ends like any exception: what was mounted, started and made is undone on the way out."""
+    sys.exit(128 + number)
+
+
 def main() -> int:
+    signal.signal(signal.SIGTERM, end_in_order)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="the table of comparisons")
     parser.add_argument("--only", default="", metavar="TEXT", help="those whose name contains this regular expression")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each implementation (default: 5)")

@@ -63,8 +63,26 @@ def test_the_list_must_be_exact(
 
 def test_a_run_that_breaks_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     tool = conformance()
-    monkeypatch.setattr(tool, "passes", lambda job, replace: (set(), set()))
+    monkeypatch.setattr(tool, "passes", lambda job, replace: tool.Passes(set(), set(), {}))
     assert not tool.report(job(), tool.examine(job()))
+
+
+def test_what_passes_only_when_it_is_run_again_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tool = conformance()
+    tries = {
+        False: [{"a": "pass", "b": "pass", "c": "pass"}],
+        True: [{"a": "pass", "b": "fail", "c": "error"}, {"b": "pass", "c": "fail"}, {"c": "pass"}],
+    }
+    monkeypatch.setattr(tool, "run_worker", lambda job, replace, tests=(): tries[replace].pop(0))
+    monkeypatch.setattr(tool, "documented", lambda job: {})
+    outcome = tool.examine(job())
+    assert (outcome.standard, outcome.lost) == ({"a", "b", "c"}, set())
+    assert tool.report(job(), outcome)
+    said = capsys.readouterr().out
+    assert "passed only when run again (1 of 2), with fastos: b\n" in said
+    assert "passed only when run again (2 of 2), with fastos: c\n" in said
 
 
 @pytest.mark.native

@@ -150,7 +150,7 @@ def cgroup() -> Iterator[Path]:
     root = unified()
     if root is None or os.geteuid() != 0:
         pytest.skip("needs root and a cgroup v2 hierarchy")
-    path = root / f"fastos-test-{uuid.uuid4().hex[:8]}"
+    path = root / f"fastos-test-{os.environ.get('FASTOS_CI_RUN', '0')}-{uuid.uuid4().hex[:8]}"
     path.mkdir()
     yield path
     path.rmdir()

@@ -799,7 +799,7 @@ def cgroup_parent() -> str | None:
 @pytest.mark.root
 @pytest.mark.skipif(cgroup_parent() is None, reason="no cgroup v2 to write to")
 def test_is_born_in_its_cgroup_and_all_in_it_is_killed() -> None:
-    group = Path(f"{cgroup_parent()}/fastos-test-{os.getpid()}-a")
+    group = Path(f"{cgroup_parent()}/fastos-test-{os.environ.get('FASTOS_CI_RUN', '0')}-{os.getpid()}-a")
     group.mkdir()
     service = Service(
         "a", "setsid sleep 1000 & exec sleep 1000", cgroup=str(group)[:-1] + "{name}", stop_scope="tree", stop_timeout=5

@@ -3,7 +3,8 @@
     python tools/conformance.py [--only MODULE ...] [--python VERSION ...] [--drop-in os] [--details]
 
 For each interpreter on the machine and each test module: how many tests pass with the standard module, how many of
-those with the drop-in, and every one that does not, with its reason from docs/differences.toml. The exit code is 0 only
+those with the drop-in, and every one that does not, with its reason from docs/differences.toml; those that passed only
+when they were run again are named. The exit code is 0 only
 if that list is exact: a difference that is not on it fails, and so does an entry that is no difference any more.
 
 Interpreters other than the running one get an environment of their own under build/conformance/, with cffi in it; they
@@ -35,7 +36,8 @@ DROP_INS = {
     "subprocess": ("test_subprocess",),
 }
 TIMEOUT = 240
-# A test that fails is run again by itself this often: what passes then was disturbed by the machine's load.
+# A test that fails is run again by itself this often: what passes then was disturbed by the machine's load. The report
+# names it.
 SECOND_TRIES = 2
 
 
@@ -52,6 +54,7 @@ class Outcome:
     standard: set[str]
     ours: set[str]
     problem: str = ""
+    retried: tuple[str, ...] = ()  # lines that name what passed when it was run again
 
     @property
     def lost(self) -> set[str]:
@@ -129,28 +132,44 @@ def run_worker(job: Job, replace: bool, tests: Iterable[str] = ()) -> dict[str, 
         return outcomes
 
 
-def passes(job: Job, replace: bool) -> tuple[set[str], set[str]]:
-    """The tests that pass, and all that ran; failures get their second tries."""
+@dataclass
+class Passes:
+    """The tests that pass with the standard module, or with fastos; all that ran; try -> those that passed in it."""
+
+    passed: set[str]
+    ran: set[str]
+    later: dict[int, set[str]]
+
+    def lines(self, whose: str) -> list[str]:
+        return [
+            f"passed only when run again ({number} of {SECOND_TRIES}), with {whose}: {', '.join(sorted(names))}"
+            for number, names in self.later.items()
+        ]
+
+
+def passes(job: Job, replace: bool) -> Passes:
+    """Runs a module's tests; failures get their second tries."""
     outcomes = run_worker(job, replace)
     passed = {name for name, outcome in outcomes.items() if outcome == "pass"}
-    for _ in range(SECOND_TRIES):
+    later: dict[int, set[str]] = {}
+    for number in range(1, SECOND_TRIES + 1):
         failed = [name for name, outcome in outcomes.items() if outcome in ("fail", "error") and name not in passed]
         if not failed:
             break
         again = run_worker(job, replace, failed)
-        passed |= {name for name, outcome in again.items() if outcome == "pass"}
-    return passed, set(outcomes)
+        if recovered := {name for name in failed if again.get(name) == "pass"}:
+            later[number] = recovered
+            passed |= recovered
+    return Passes(passed, set(outcomes), later)
 
 
 def examine(job: Job) -> Outcome:
-    standard, ran = passes(job, replace=False)
-    ours, ran_ours = passes(job, replace=True)
-    problem = (
-        ""
-        if standard and ran == ran_ours
-        else f"{len(ran)} tests ran with the standard module, {len(ran_ours)} with fastos"
-    )
-    return Outcome(standard, ours, problem)
+    standard, ours = passes(job, replace=False), passes(job, replace=True)
+    problem = ""
+    if not standard.passed or standard.ran != ours.ran:
+        problem = f"{len(standard.ran)} tests ran with the standard module, {len(ours.ran)} with fastos"
+    retried = (*standard.lines("the standard module"), *ours.lines("fastos"))
+    return Outcome(standard.passed, ours.passed, problem, retried)
 
 
 def documented(job: Job) -> dict[str, str]:
@@ -171,6 +190,8 @@ def report(job: Job, outcome: Outcome) -> bool:
         f"{job.version}  {job.module:<18} standard {len(outcome.standard):>4}   of those with fastos {kept:>4}",
         flush=True,
     )
+    for line in outcome.retried:
+        print(f"      {line}")
     exact = not outcome.problem
     if outcome.problem:
         print(f"      {outcome.problem}")
@@ -200,9 +221,14 @@ def main() -> int:
         for module in DROP_INS[drop_in]
         if not options.only or module in options.only
     ]
+    exact, retried = [], 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        exact = [report(job, outcome) for job, outcome in zip(jobs, pool.map(examine, jobs), strict=True)]
+        for job, outcome in zip(jobs, pool.map(examine, jobs), strict=True):
+            exact.append(report(job, outcome))
+            retried += len(outcome.retried)
     failed = exact.count(False)
+    if retried:
+        print(f"fastos: tests had to be run again in {retried} places; they are named above")
     print(f"{len(exact) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
