@@ -4,10 +4,11 @@
  * directory rather than worked on it (a disk, a network) calls in another, up to a limit. */
 #include "walk.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
+
+#include "thread.h"
 
 enum {
     MOST_THREADS = 32,
@@ -162,22 +163,12 @@ static void *read_ahead(void *unused) {
     return NULL;
 }
 
-/* Starts a detached thread with every signal blocked; failing to is no error, the walks read for themselves. */
+/* Starts a thread; failing to is no error, the walks read for themselves. */
 static void start_thread(void) {
     if (threads >= MOST_THREADS) {
         return;
     }
-    pthread_attr_t attributes;
-    pthread_t thread;
-    sigset_t all, before;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    threads += pthread_create(&thread, &attributes, read_ahead, NULL) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
+    threads += fo_thread_start(read_ahead, NULL, STACK_BYTES) == 0;
 }
 
 void fo_pool_wake(struct fo_walk *walk) {

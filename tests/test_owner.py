@@ -4,37 +4,17 @@ import errno
 import os
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="user ids")
 
+from tests.forked import in_child  # noqa: E402
+
 from fastos import _backend, owner  # noqa: E402
 
 NOBODY = 65534
-
-
-def in_child(work: Callable[[], object], user: int | None = None) -> int:
-    """Runs work in a forked child, as an ordinary user if asked for; its exit code."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            if user is not None and os.geteuid() == 0:
-                os.setgroups([])
-                os.setresgid(user, user, user)
-                os.setresuid(user, user, user)
-            work()
-            code = 0
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def test_current_is_what_the_single_calls_say() -> None:

@@ -19,6 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.forked import in_child
 
 from fastos import _backend
 
@@ -61,23 +62,6 @@ def outcome(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> t
         return (type(error), error.errno, error.strerror, error.filename, error.filename2)
     except (TypeError, ValueError, OverflowError) as error:
         return (type(error),)
-
-
-def in_child(work: Callable[[], object]) -> int:
-    """Runs work in a forked child; its exit code: 0, or 1 with a traceback."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def shape(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:

@@ -145,7 +145,11 @@ def test_reload_by_signal_and_by_control(started: Callable[..., Command]) -> Non
 
 
 def test_upgrade_keeps_children_pipes_and_states(started: Callable[..., Command], tmp_path: Path) -> None:
-    notify = 'import os,socket; socket.socket(1, 2).sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])'
+    notify = (  # it lives until its message was read, as systemd-notify does: a process that is gone is nobody's
+        "import os, socket; read_end, write_end = os.pipe(); s = socket.socket(1, 2); "
+        's.connect(os.environ["NOTIFY_SOCKET"]); '
+        's.send(b"READY=1"); socket.send_fds(s, [b"BARRIER=1"], [write_end]); os.close(write_end); os.read(read_end, 1)'
+    )
     toml = (
         TALK.format(tmp_path)
         + SLEEP.format("off", 9)
