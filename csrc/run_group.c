@@ -132,10 +132,11 @@ static void release_results(fo_run_group *group) {
     group->count = 0;
 }
 
-int fo_run_group_at_once(fo_run_group *group, const char *arguments, uint32_t argument_count, const char *candidates,
-                         uint32_t candidate_count, const char *environment, uint32_t environment_count,
-                         int32_t standard_input, int32_t standard_output, int32_t standard_error, const char *input,
-                         uint64_t input_length, int64_t timeout_ns, int64_t output_limit, uint32_t flags) {
+int fo_run_group_start_plain(fo_run_group *group, const char *arguments, uint32_t argument_count,
+                             const char *candidates, uint32_t candidate_count, const char *environment,
+                             uint32_t environment_count, int32_t standard_input, int32_t standard_output,
+                             int32_t standard_error, const char *input, uint64_t input_length, int64_t timeout_ns,
+                             int64_t output_limit, uint32_t flags) {
     release_results(group);
     fo_spawn_request_plain(&group->request, arguments, argument_count, candidates, candidate_count, environment,
                            environment_count, (const int32_t[]){standard_input, standard_output, standard_error});
@@ -148,8 +149,7 @@ int fo_run_group_at_once(fo_run_group *group, const char *arguments, uint32_t ar
         .kill_at_limit = (flags & FO_RUN_ONCE_KILL_AT_LIMIT) != 0,
         .kill_child_only = (flags & FO_RUN_ONCE_KILL_CHILD_ONLY) != 0,
     };
-    int failed = fo_run_group_start(group, &command);
-    return failed < 0 ? failed : fo_run_group_drive(group);
+    return fo_run_group_start(group, &command);
 }
 
 int fo_run_group_kill(fo_run_group *group) {

@@ -60,18 +60,20 @@ int fo_run_group_start(fo_run_group *group, const struct fo_run_command *command
 /* Returns the errno for which process number `index` could not be started, or 0. */
 int fo_run_group_error(const fo_run_group *group, uint32_t index);
 
-/* What fo_run_group_at_once is told beside the process itself. */
+/* What fo_run_group_start_plain is told beside the process itself. */
 enum fo_run_once_flag {
     FO_RUN_ONCE_KILL_AT_LIMIT = 1,  /* as kill_at_limit of a command */
     FO_RUN_ONCE_KILL_CHILD_ONLY = 2 /* as kill_child_only */
 };
 
-/* Empties the group, whose processes must have ended, starts one process as fo_spawn_plain does, and drives it.
- * Strings and input must stay until the end. Returns as fo_run_group_drive, which goes on after -EINTR. */
-int fo_run_group_at_once(fo_run_group *group, const char *arguments, uint32_t argument_count, const char *candidates,
-                         uint32_t candidate_count, const char *environment, uint32_t environment_count,
-                         int32_t standard_input, int32_t standard_output, int32_t standard_error, const char *input,
-                         uint64_t input_length, int64_t timeout_ns, int64_t output_limit, uint32_t flags);
+/* Empties the group, whose processes must have ended, and starts one process as fo_spawn_plain does. Strings and input
+ * must stay until the end. Returns as fo_run_group_start. The drive is a call of its own, so that the handler of a
+ * signal that came during the start can run before it. */
+int fo_run_group_start_plain(fo_run_group *group, const char *arguments, uint32_t argument_count,
+                             const char *candidates, uint32_t candidate_count, const char *environment,
+                             uint32_t environment_count, int32_t standard_input, int32_t standard_output,
+                             int32_t standard_error, const char *input, uint64_t input_length, int64_t timeout_ns,
+                             int64_t output_limit, uint32_t flags);
 
 /* Feeds, reads and waits until every process of the group has ended.
  * Returns 1 then, or -EINTR when a signal came: call again, or kill and call again. */

@@ -37,17 +37,19 @@ static fo_run_group *start_one(const struct fo_run_command *command) {
     return group;
 }
 
-TEST(a_group_runs_one_after_the_other_at_once) {
+TEST(a_group_runs_one_after_the_other) {
     fo_run_group *group;
     CHECK_EQ(fo_run_group_new(1, &group), 0);
     for (int i = 0; i < 3; i++) {
-        CHECK_EQ(fo_run_group_at_once(group, "sh\0-c\0cat; exit 5", 3, "/bin/sh", 1, NULL, 0, FO_STREAM_PIPE,
-                                      FO_STREAM_PIPE, FO_STREAM_INHERIT, "hello", 5, -1, -1, 0), 1);
+        CHECK_EQ(fo_run_group_start_plain(group, "sh\0-c\0cat; exit 5", 3, "/bin/sh", 1, NULL, 0, FO_STREAM_PIPE,
+                                          FO_STREAM_PIPE, FO_STREAM_INHERIT, "hello", 5, -1, -1, 0), 0);
+        CHECK_EQ(fo_run_group_drive(group), 1);
         const struct fo_run_result *result = fo_run_group_result(group, 0);
         CHECK_EQ(result->code, 5);
         CHECK_EQ(result->output_length, 5);
     }
-    CHECK_EQ(fo_run_group_at_once(group, "/nonexistent", 1, NULL, 0, NULL, 0, -1, -1, -1, NULL, 0, -1, -1, 0), 1);
+    CHECK_EQ(fo_run_group_start_plain(group, "/nonexistent", 1, NULL, 0, NULL, 0, -1, -1, -1, NULL, 0, -1, -1, 0), 0);
+    CHECK_EQ(fo_run_group_drive(group), 1);
     CHECK_EQ(fo_run_group_result(group, 0)->error, ENOENT);
     fo_run_group_free(group);
 }
@@ -294,4 +296,4 @@ MAIN(RUN(output_and_status), RUN(input_is_fed), RUN(missing_program_is_a_result)
      RUN(stop_cancels_what_is_queued), RUN(a_thread_for_each_sees_it_through),
      RUN(a_thread_for_each_on_the_portable_engine), RUN(close_kills_and_reaps_where_there_is_a_thread_for_each),
      RUN(commands_that_are_alike), RUN(timers_come_in_order),
-     RUN(a_group_runs_one_after_the_other_at_once))
+     RUN(a_group_runs_one_after_the_other))

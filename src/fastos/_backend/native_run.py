@@ -178,7 +178,7 @@ def run_alone(job: Job) -> Outcome:
         data = ffi.from_buffer(input)
         length = len(data)
     try:
-        ended = lib.fo_run_group_at_once(
+        started = lib.fo_run_group_start_plain(
             group,
             request.arguments,
             request.argument_count,
@@ -193,10 +193,9 @@ def run_alone(job: Job) -> Outcome:
             job.output_limit,
             job.kill_at_limit * lib.FO_RUN_ONCE_KILL_AT_LIMIT | (not job.kill_tree) * lib.FO_RUN_ONCE_KILL_CHILD_ONLY,
         )
-        while ended != 1:
-            if ended != -errno.EINTR:
-                check(ended)
-            ended = lib.fo_run_group_drive(group)  # the signal's handler has run
+        check(started)
+        while lib.fo_run_group_drive(group) != 1:  # a signal came, and its handler has run
+            pass
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             lib.fo_run_group_linger(group, INTERRUPT_GRACE_NS)
