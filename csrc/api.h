@@ -53,6 +53,7 @@
  *   spawn_owner.c   the child's ids: dropped in the right order and verified
  *   spawn_linux.c   clone with shared memory and a pidfd; clone3 for a cgroup
  *   spawn_posix.c   fork and an error pipe
+ *   spawn_wait.c    waiting for a child from several threads at once
  *   spawn_keeper.c  the thread that starts children which are to die with the process
  *   wait.c          waiting for one child: status and usage together
  *   wait_linux.c    waitid on a pidfd

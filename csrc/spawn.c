@@ -97,22 +97,9 @@ int fo_spawn_plain(const char *arguments, uint32_t argument_count, const char *c
 
 int fo_spawn_into(const struct fo_spawn_request *request, struct fo_spawn_child *child) {
     child->parent = getpid();
+    child->users = 1;
     int failed = fo_spawn(request, &child->spawned);
     return failed < 0 ? failed : child->spawned.pid;
-}
-
-void fo_spawn_close_pidfd(struct fo_spawn_child *child) {
-    if (child->spawned.pidfd >= 0) {
-        close(child->spawned.pidfd);
-        child->spawned.pidfd = -1;
-    }
-}
-
-int fo_spawn_wait(struct fo_spawn_child *child, int64_t timeout_ns) {
-    if (child->spawned.pidfd < 0 && child->waited.state == FO_WAIT_RUNNING && child->parent != getpid()) {
-        return -ECHILD;
-    }
-    return fo_wait_process(child->spawned.pid, child->spawned.pidfd, timeout_ns, &child->waited);
 }
 
 const char *fo_spawn_step_name(int step) {

@@ -1,5 +1,6 @@
 """The subprocess drop-in: the standard module's behaviour, and what it adds. `make conformance` has CPython's tests."""
 
+import gc
 import io
 import os
 import select
@@ -181,6 +182,46 @@ def test_a_stolen_status_counts_as_zero_as_in_the_standard_class() -> None:
     process = subprocess.Popen(["false"])
     os.waitpid(process.pid, 0)
     assert process.wait() == 0
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("streams", [{}, {"stdout": subprocess.PIPE}])
+def test_an_interrupted_run_kills_its_process(streams: dict[str, int]) -> None:
+    """The signal comes from the process itself, so it comes while the run waits."""
+    pids: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        pids.extend(int(child) for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            subprocess.run(["/bin/sh", "-c", "kill -USR1 $PPID; exec sleep 1000"], **streams)  # type: ignore[call-overload]
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert len(pids) == 1
+    assert not os.path.exists(f"/proc/{pids[0]}")
+
+
+@pytest.mark.native
+def test_a_popen_whose_start_is_interrupted_is_reaped_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    native_spawn = pytest.importorskip("fastos._backend.native_spawn")
+    real, started = native_spawn._start, []
+
+    def start(*arguments: object) -> int:
+        started.append(real(*arguments))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(native_spawn, "_start", start)
+        with pytest.warns(ResourceWarning, match="still running"), pytest.raises(KeyboardInterrupt):
+            subprocess.Popen(["/bin/sleep", "1000"])
+        gc.collect()
+    os.kill(started[0], signal.SIGKILL)
+    os.waitid(os.P_PID, started[0], os.WEXITED | os.WNOWAIT)
+    standard._cleanup()  # type: ignore[attr-defined]
+    assert not standard._active  # type: ignore[attr-defined]
 
 
 def test_signals() -> None:

@@ -109,6 +109,8 @@ struct fo_spawn_child {
     struct fo_spawn_result spawned;
     struct fo_wait_result waited;
     int32_t parent; /* the process whose child it is */
+    int32_t taking; /* 1 while a thread asks the kernel for the status */
+    int32_t users;  /* of the pidfd: one until the status is taken, and each thread that uses it just then */
 };
 
 /* Fills in "nothing changes": inherited streams, no ids, no limits; no arguments yet. */
@@ -128,12 +130,13 @@ int fo_spawn_plain(const char *arguments, uint32_t argument_count, const char *c
 /* fo_spawn into a child. Returns the pid, or -errno. */
 int fo_spawn_into(const struct fo_spawn_request *request, struct fo_spawn_child *child);
 
-/* fo_wait_process for the child: its status is then in `waited`. -ECHILD: this is a forked copy of its parent, which
- * must not wait by pid (by pidfd it may, and finds the status lost). */
+/* fo_wait_process for the child, from any number of threads at once: its status is then in `waited`, and its pidfd
+ * closed. -ECHILD: this is a forked copy of its parent, which must not wait by pid (by pidfd it may, and finds the
+ * status lost). */
 int fo_spawn_wait(struct fo_spawn_child *child, int64_t timeout_ns);
 
-/* Closes the child's pidfd, if it has one. */
-void fo_spawn_close_pidfd(struct fo_spawn_child *child);
+/* Sends the child a signal, through its pidfd if it has one. Returns 0, -ESRCH once it has ended, or -errno. */
+int fo_spawn_signal(struct fo_spawn_child *child, int signal);
 
 /* Closes the descriptors that the result still names, and sets them to -1; the caller does so to those it took over. */
 void fo_spawn_release(struct fo_spawn_result *result);

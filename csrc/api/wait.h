@@ -44,10 +44,6 @@ int fo_wait_pidfd(int pidfd, int64_t timeout_ns, struct fo_wait_result *result);
  * intervals of at most 50 ms where there is a timeout. */
 int fo_wait_process(int pid, int pidfd, int64_t timeout_ns, struct fo_wait_result *result);
 
-/* Waits until the pidfd says that its process ended, without taking the status; for other threads than the one
- * that takes it. Returns 1 if it ended, 0 if the time ran out, or -errno. */
-int fo_wait_readable(int pidfd, int64_t timeout_ns);
-
 /* Sends a signal through the pidfd, or to the pid if pidfd is -1. Returns 0 or -errno (-ESRCH: it has ended). */
 int fo_wait_signal(int pid, int pidfd, int signal);
 

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 else:
     backend = _backend.topic("spawn")
 
-# Held for a moment: by whoever uses a pidfd that must not be closed meanwhile, makes a stream's file, or looks at the
-# abandoned. Reentrant for signal handlers.
+# Held for a moment, by whoever makes a stream's file or looks at the abandoned. Reentrant for signal handlers.
 _guard = threading.RLock()
 
 # Children whose Process is gone while they run: asked for their status at each later spawn, so none stays a zombie
@@ -49,9 +48,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-_new_lock = threading.RLock
-
-
 class Process:
     """A process that `spawn` started. Its methods may be called from any thread.
 
@@ -65,12 +61,10 @@ class Process:
 
     pid: int = 0
     _status: ExitStatus | None = None
-    _watchers = 0
     _files: dict[int, Any] | None = None
 
     def __init__(self, request: "backend.Request", args: Any) -> None:
         self.args = args
-        self._taking = _new_lock()  # held by the thread that takes the status; reentrant for signal handlers
         self._request = request
         # The child is in place before it is started: an exception from a signal handler cannot lose it.
         self._child = child = backend.Child()
@@ -155,25 +149,29 @@ class Process:
         if parent != os.getpid():
             raise ChildProcessError(f"process {self.pid} is a child of process {parent}; this is a forked copy of that")
 
+    def _wait(self, timeout_ns: int) -> int:
+        """As Child.wait."""
+        try:
+            return self._child.wait(timeout_ns)
+        except ChildProcessError:
+            self._check_parent()
+            raise
+
     def _ended(self) -> ExitStatus:
-        """Keeps the status; the pidfd closes when the last watcher is gone."""
+        """Keeps the status."""
         status = self._status
         if status is None:
             status = self._child.status()
             if status.lost:
                 self._check_parent()
-            with _guard:
-                if self._status is None:
-                    self._status = status
-                    if self._watchers == 0:
-                        self._child.close_pidfd()
-        return self._status or status
+            self._status = status
+        return status
 
     def poll(self) -> ExitStatus | None:
         """The status if the process has ended, else None. Does not wait."""
         if self._status is not None:
             return self._status
-        return self._ended() if self._take(0) > 0 or self._status is not None else None
+        return self._ended() if self._wait(0) > 0 else None
 
     def wait(self, timeout: float | None = None) -> ExitStatus:
         """Waits for the process to end.
@@ -190,48 +188,14 @@ class Process:
         if self._status is not None:
             return self._status
         if timeout is None:
-            while self._take(-1) <= 0 and self._status is None:
+            while self._wait(-1) <= 0:  # a signal came, and its handler has run
                 pass
             return self._ended()
         deadline = time.monotonic_ns() + max(0, math.ceil(timeout * 1e9))
-        while self._take(max(0, deadline - time.monotonic_ns())) <= 0 and self._status is None:
+        while self._wait(max(0, deadline - time.monotonic_ns())) <= 0:
             if time.monotonic_ns() >= deadline:
                 raise TimeoutError(f"process {self.pid} still runs after {timeout} s")
         return self._ended()
-
-    def _take(self, timeout_ns: int) -> int:
-        """Takes the status, or waits for the thread that does. As Child.wait."""
-        taking = self._taking
-        if not taking.acquire(False):
-            if self._child.pidfd < 0:
-                if taking.acquire(timeout=timeout_ns / 1e9 if timeout_ns >= 0 else -1):
-                    taking.release()
-                return 0
-            if self._watch(timeout_ns) <= 0:
-                return 0
-            taking.acquire()
-            timeout_ns = 0
-        try:
-            return self._child.wait(timeout_ns)
-        except ChildProcessError:
-            self._check_parent()
-            raise
-        finally:
-            taking.release()
-
-    def _watch(self, timeout_ns: int) -> int:
-        """Waits for the end without taking the status. As Child.readable."""
-        with _guard:
-            if self._status is not None or self._child.pidfd < 0:
-                return 0
-            self._watchers += 1
-        try:
-            return self._child.readable(timeout_ns)
-        finally:
-            with _guard:
-                self._watchers -= 1
-                if self._watchers == 0 and self._status is not None:
-                    self._child.close_pidfd()
 
     # -- signals
 
@@ -247,8 +211,7 @@ class Process:
         self._check_parent()
         if self._child.pidfd < 0:  # by pid, which is its own until the status is taken: see that it still is
             self.poll()
-        with _guard:
-            return self._status is None and self._child.send_signal(number)
+        return self._status is None and self._child.send_signal(number)
 
     def kill(self) -> bool:
         """SIGKILL. As send_signal."""

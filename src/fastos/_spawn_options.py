@@ -56,8 +56,8 @@ def first_argument(block: bytes) -> bytes:
     return block[: block.index(b"\0")]
 
 
-# The environment as it was when it was last encoded: (its dictionary then, the block, the number of variables).
-_encoded: tuple[dict[bytes, bytes], bytes, int] = ({}, b"", 0)
+# The environment as it was when it was last encoded: its dictionary then, and what encode_environment gave.
+_encoded: tuple[dict[bytes, bytes] | None, tuple[bytes, int]] = (None, (b"", 0))
 
 
 def _encode_pairs(pairs: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, int]:
@@ -90,14 +90,14 @@ def encode_environment(env: Environment | None) -> tuple[bytes, int]:
             return env.encoded
         return _encode_pairs([(os.fsencode(name), os.fsencode(value)) for name, value in env.items()])
     data = getattr(os.environ, "_data", None)
+    snapshot, pairs = _encoded
+    if snapshot == data and snapshot is not None:
+        return pairs
     if not isinstance(data, dict) or sys.platform == "win32":
         return encode_environment(dict(os.environ))
-    snapshot, block, count = _encoded
-    if snapshot != data or not block:
-        snapshot = dict(data)
-        block, count = _encode_pairs(snapshot.items())
-        _encoded = (snapshot, block, count)
-    return block, count
+    snapshot = dict(data)
+    _encoded = snapshot, _encode_pairs(snapshot.items())
+    return _encoded[1]
 
 
 @lru_cache(maxsize=512)

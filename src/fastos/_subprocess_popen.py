@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from fastos import _backend
 from fastos._errors import SpawnError
-from fastos._exit_status import ExitStatus
-from fastos._process import Process
 
 if TYPE_CHECKING:
     from fastos._backend import native_communicate as communicating
@@ -24,15 +22,6 @@ _HIGHEST_ID = 2**32 - 1
 _SHELL = "/system/bin/sh" if hasattr(sys, "getandroidapilevel") else "/bin/sh"
 
 
-class _Child(Process):
-    """A Process whose Popen does the warning and the reaping when it is dropped."""
-
-    def __del__(self) -> None:
-        child = getattr(self, "_child", None)
-        if child is not None:
-            child.close()
-
-
 class Popen(standard.Popen):  # type: ignore[type-arg]
     """subprocess.Popen on fastos.spawn: the same arguments, attributes and methods, and two more attributes.
 
@@ -40,7 +29,7 @@ class Popen(standard.Popen):  # type: ignore[type-arg]
     takes the interpreter's own path, and has no pidfd.
     """
 
-    _process: _Child | None = None
+    _child: "spawning.Child | None" = None  # None: the interpreter itself started it
     _talk: "communicating.Communication | None" = None
 
     # -- what is new
@@ -51,13 +40,13 @@ class Popen(standard.Popen):  # type: ignore[type-arg]
 
         None after the status was taken, and for a process that the interpreter itself started.
         """
-        return None if self._process is None else self._process.pidfd
+        pidfd = -1 if self._child is None else self._child.pidfd
+        return pidfd if pidfd >= 0 else None
 
     @property
     def rusage(self) -> Any:
         """What the process used, as resource.struct_rusage; None until it was waited for, or if that is not known."""
-        status = None if self._process is None else self._process._status
-        return None if status is None or status.lost else status.rusage
+        return None if self._child is None or self.returncode is None else self._child.status().rusage
 
     # -- starting
 
@@ -97,61 +86,68 @@ class Popen(standard.Popen):  # type: ignore[type-arg]
                 "process_group": None if process_group < 0 else process_group,
                 "restore_signals": bool(restore_signals),
             }
-        self._start(spawning.prepare(args, env, said, streams, more), args, executable, cwd)
+        self._start(spawning.prepare(args, env, said, streams, more), executable, cwd)
         if streams != (None, None, None):
             self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # type: ignore[attr-defined]
 
-    def _start(self, request: Any, args: Any, executable: Any, cwd: Any) -> None:
+    def _start(self, request: Any, executable: Any, cwd: Any) -> None:
+        # In place before it is started: an exception from a signal handler cannot lose it.
+        child = self._child = spawning.Child()
         try:
-            self._process = _Child(request, args)
+            child.start(request)
         except SpawnError as error:
             raise standard_error(error, executable, cwd) from None
-        self.pid = self._process.pid
-        self._child_created = True
+        finally:
+            self.pid = child.started()
+            self._child_created = self.pid != 0
 
     # -- waiting
 
-    def _take(self, status: ExitStatus) -> None:
-        """Sets returncode; a status that somebody else took counts as 0, as in the standard class."""
-        if self.returncode is None:
-            self.returncode = -status.signal if status.signal else status.code or 0
-
     def _internal_poll(self, _deadstate: int | None = None, **options: Any) -> int | None:
-        process = self._process
-        if process is None:
+        child = self._child
+        if child is None:
             return super()._internal_poll(_deadstate=_deadstate, **options)  # type: ignore[misc,no-any-return]
         if self.returncode is None:
             try:
-                status = process.poll()
-            except OSError:  # a forked copy asks for its parent's child
-                if _deadstate is not None:
-                    self.returncode = _deadstate
+                ended = child.wait(0) > 0
+            except ChildProcessError:  # a forked copy asks for its parent's child
+                self.returncode = _deadstate or 0
                 return self.returncode
-            if status is not None:
-                self._take(status)
+            if ended and self.returncode is None:
+                self.returncode = child.returncode()
         return self.returncode
 
     def _wait(self, timeout: float | None) -> int | None:
-        process = self._process
-        if process is None:
+        child = self._child
+        if child is None:
             return super()._wait(timeout=timeout)  # type: ignore[misc,no-any-return]
         if self.returncode is None:
             try:
-                self._take(process.wait(timeout))
-            except TimeoutError:
-                raise standard.TimeoutExpired(self.args, timeout) from None  # type: ignore[arg-type]
+                self._await(child, timeout)
+                self.returncode = child.returncode()
             except ChildProcessError:  # a forked copy: the child is not ours
                 self.returncode = 0
         return self.returncode
 
+    def _await(self, child: "spawning.Child", timeout: float | None) -> None:
+        """Until the status is taken; TimeoutExpired. A wait that a signal ended goes on once its handler has run."""
+        if timeout is None:
+            while child.wait(-1) <= 0:
+                pass
+            return
+        deadline = time.monotonic_ns() + max(0, math.ceil(timeout * 1e9))
+        while child.wait(max(0, deadline - time.monotonic_ns())) <= 0:
+            if time.monotonic_ns() >= deadline:
+                raise standard.TimeoutExpired(self.args, timeout)
+
     def send_signal(self, sig: int) -> None:
         """Sends a signal to the process, through its pidfd; does nothing if it has ended."""
-        if self._process is None:
+        if self._child is None:
             super().send_signal(sig)
             return
         self.poll()
         if self.returncode is None:
-            self._process.send_signal(sig)
+            self._child.send_signal(sig)
 
     # -- talking
 

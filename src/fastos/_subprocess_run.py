@@ -1,11 +1,13 @@
 """`subprocess.run` in one go: what needs no Popen is started, fed, read and waited for by the core alone."""
 
+import signal
 import subprocess as standard
 import sys
 from typing import TYPE_CHECKING, Any
 
 from fastos import _backend
-from fastos._run_job import Job
+from fastos._errors import SpawnError
+from fastos._run_job import INTERRUPT_GRACE_NS, Job, Outcome
 from fastos._subprocess_popen import argument_list, standard_error
 
 if TYPE_CHECKING:
@@ -48,27 +50,59 @@ def complete(args: Any, input: Any, capture_output: bool, check: bool, options: 
     arguments = argument_list(args, None, get("shell"))
     env = get("env")
     sys.audit("subprocess.Popen", arguments[0], arguments, None, env)
-    job = _job(spawning.prepare(arguments, env, None, (stdin, stdout, stderr), None))
-    job.args = arguments
-    job.input = input.encode(*codec) if codec and input is not None else input or b""
+    request = spawning.prepare(arguments, env, None, (stdin, stdout, stderr), None)
+    output = errors = None
+    if _PIPE in (stdin, stdout, stderr):
+        outcome = _exchange(request, arguments, input.encode(*codec) if codec and input is not None else input or b"")
+        code = outcome.code
+        output = _text(outcome.output, codec) if stdout == _PIPE else None
+        errors = _text(outcome.errors, codec) if stderr == _PIPE else None
+    else:
+        code = _run(request, arguments)
+    if check and code:
+        raise standard.CalledProcessError(code, args, output=output, stderr=errors)
+    return standard.CompletedProcess(args, code, output, errors)
+
+
+def _run(request: Any, arguments: Any) -> int:
+    """Starts what has nothing to read or to write, and waits for it. Returns its returncode."""
+    child = spawning.Child()
+    try:
+        child.start(request)
+        while child.wait(-1) <= 0:  # a signal came, and its handler has run
+            pass
+    except SpawnError as error:
+        raise standard_error(error, arguments[0], None) from None
+    except BaseException as error:
+        if child.started():
+            _end(child, error)
+        raise
+    return child.returncode()
+
+
+def _end(child: "spawning.Child", error: BaseException) -> None:
+    """Kills it; after Ctrl-C, which it may have had as well, it first has a moment to end by itself."""
+    try:
+        if isinstance(error, KeyboardInterrupt):
+            child.wait(INTERRUPT_GRACE_NS)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        while child.wait(-1) <= 0:
+            pass
+
+
+def _exchange(request: Any, arguments: Any, data: Any) -> Outcome:
+    """Starts, feeds, reads and waits, in one call."""
+    job = Job()
+    job.request, job.token, job.args, job.input = request, 0, arguments, data
+    job.timeout_ns = job.output_limit = -1
+    job.kill_at_limit = job.kill_tree = job.shared = False
+    job.keep = job.plan = None
     outcome = backend.run_alone(job)
     error, step, index = outcome.failure
     if error:
         raise standard_error(backend.spawn_failure(job, step, error, index), arguments[0], None)
-    output = _text(outcome.output, codec) if stdout == _PIPE else None
-    errors = _text(outcome.errors, codec) if stderr == _PIPE else None
-    if check and outcome.code:
-        raise standard.CalledProcessError(outcome.code, args, output=output, stderr=errors)
-    return standard.CompletedProcess(args, outcome.code, output, errors)
-
-
-def _job(request: Any) -> Job:
-    job = Job()
-    job.request, job.token = request, 0
-    job.timeout_ns = job.output_limit = -1
-    job.kill_at_limit, job.kill_tree = False, False
-    job.shared, job.keep, job.plan = False, None, None
-    return job
+    return outcome
 
 
 def _text(data: bytes, codec: tuple[str, str] | None) -> Any:

@@ -256,8 +256,7 @@ TEST(a_child_in_one_piece) {
     CHECK_EQ(pid, child.spawned.pid);
     CHECK_EQ(fo_spawn_wait(&child, -1), 1);
     CHECK_EQ(child.waited.code, 3);
-    fo_spawn_close_pidfd(&child);
-    fo_spawn_close_pidfd(&child);
+    CHECK_EQ(fo_spawn_wait(&child, -1), 1);
     nothing_left(before);
     struct fo_spawn_child none = {.parent = 0};
     CHECK_EQ(fo_spawn_plain("/nonexistent", 1, NULL, 0, NULL, 0, -1, -1, -1, &none), -ENOENT);

@@ -275,24 +275,21 @@ def _exec_hint(request: Any, error: int) -> str:
 _CHILD: Final = ffi.typeof("struct fo_spawn_child *")
 _INTERRUPTED: Final = -errno.EINTR
 # What each spawn calls, looked up once.
-_new, _start, _wait, _close_pidfd = ffi.new, lib.fo_spawn_plain, lib.fo_spawn_wait, lib.fo_spawn_close_pidfd
+_new, _start, _wait = ffi.new, lib.fo_spawn_plain, lib.fo_spawn_wait
 
 
 class Child:
-    """A started process as C sees it. Its descriptors are the owner's to close."""
+    """A started process as C sees it, for any number of threads. The pidfd closes when the status is taken; the other
+    descriptors are the owner's to close."""
 
-    __slots__ = ("_made", "_open", "_piped", "pid")
-
-    pid: int  # 0 if there is none
-
-    def __init__(self) -> None:
-        self._made: Any = _new(_CHILD)
-        self._open = self._piped = False
-        self.pid = 0
+    pid: int = 0  # if there is none
+    _made: Any = None
+    _open = _piped = False
 
     def start(self, request: Request) -> None:
         """Raises SpawnError. An exception that a signal handler raises just after leaves the child in the structure."""
-        made = self._made
+        made: Any = _new(_CHILD)
+        self._made = made
         streams = request.streams
         self._piped = streams is not _INHERITED
         self._open = True
@@ -334,7 +331,7 @@ class Child:
 
     def started(self) -> int:
         """The pid, also after an exception that came before `pid` was set; 0 if there is no child."""
-        if self.pid == 0:
+        if self.pid == 0 and self._made is not None:
             self.pid = self._made.spawned.pid
         return self.pid
 
@@ -364,14 +361,15 @@ class Child:
         return fd
 
     def wait(self, timeout_ns: int) -> int:
-        """1: status() holds; 0: the time ran out; -EINTR: a signal came. Negative timeout: for ever."""
-        ended: int = _wait(self._made, timeout_ns)
-        return ended if ended >= 0 or ended == _INTERRUPTED else check(ended)
+        """1: status() holds; 0: the time ran out; -EINTR: a signal came. Negative timeout: for ever.
 
-    def readable(self, timeout_ns: int) -> int:
-        """As wait, but takes no status; for children with a pidfd."""
-        ended: int = lib.fo_wait_readable(self.pidfd, timeout_ns)
-        return ended if ended >= 0 or ended == _INTERRUPTED else check(ended)
+        ChildProcessError: this is a forked copy of the parent.
+        """
+        ended: int = _wait(self._made, timeout_ns)
+        if ended > 0:
+            self._open = self._piped
+            return 1
+        return ended if ended == 0 or ended == _INTERRUPTED else check(ended)
 
     def status(self) -> ExitStatus:
         """As wait found it. It keeps this object, for the resource usage."""
@@ -382,20 +380,22 @@ class Child:
             return ExitStatus(None, ended.signal, bool(ended.core_dumped), False, self._usage)
         return ExitStatus(ended.code, None, False, False, self._usage)
 
+    def returncode(self) -> int:
+        """The same as subprocess says it: minus the signal, or the code; 0 if it is lost."""
+        ended = self._made.waited
+        number: int = -ended.signal or ended.code
+        return number
+
     def _usage(self) -> tuple[float, ...]:
         return usage(self._made.waited.usage)
 
     def send_signal(self, number: int) -> bool:
         """False if the process has ended."""
-        sent: int = lib.fo_wait_signal(self.pid, self.pidfd, number)
+        sent: int = lib.fo_spawn_signal(self._made, number)
         if sent == -errno.ESRCH:
             return False
         check(sent)
         return True
-
-    def close_pidfd(self) -> None:
-        _close_pidfd(self._made)
-        self._open = self._piped
 
     def close(self) -> None:
         """Closes what nobody took."""

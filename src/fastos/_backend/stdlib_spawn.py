@@ -4,6 +4,8 @@ import errno
 import math
 import os
 import subprocess
+import threading
+import time
 from typing import IO, Any, Final
 
 from fastos import _spawn_options as options
@@ -139,9 +141,10 @@ class _Popen(subprocess.Popen[bytes]):
 class Child:
     """A started process as subprocess holds it."""
 
-    __slots__ = ("_popen", "_status", "parent")
+    __slots__ = ("_popen", "_status", "_taking", "parent")
 
     def __init__(self) -> None:
+        self._taking = threading.RLock()  # held by the thread that takes the status; reentrant for signal handlers
         self.parent = os.getpid()
         self._popen: subprocess.Popen[bytes] | None = None
         self._status: ExitStatus | None = None
@@ -173,15 +176,23 @@ class Child:
         return None
 
     def wait(self, timeout_ns: int) -> int:
-        """1: status() holds; 0: the time ran out. Negative timeout: for ever."""
+        """1: status() holds; 0: the time ran out. Negative timeout: for ever.
+
+        ChildProcessError: this is a forked copy of the parent.
+        """
         if self._status is None:
             if self.parent != os.getpid():
                 raise ChildProcessError(errno.ECHILD, "a forked copy of the parent cannot wait for it")
-            self._status = _wait(self._popen, timeout_ns)  # type: ignore[arg-type]
+            begin = time.monotonic_ns()
+            if not self._taking.acquire(timeout=-1 if timeout_ns < 0 else timeout_ns / 1e9):
+                return 0
+            try:
+                left = timeout_ns if timeout_ns <= 0 else max(0, timeout_ns - (time.monotonic_ns() - begin))
+                status = None if self._status else _wait(self._popen, left)  # type: ignore[arg-type]
+                self._status = self._status or status  # a signal handler may have taken it meanwhile
+            finally:
+                self._taking.release()
         return int(self._status is not None)
-
-    def readable(self, timeout_ns: int) -> int:
-        return 0
 
     def status(self) -> ExitStatus:
         return self._status or ExitStatus(lost=True)
@@ -189,9 +200,6 @@ class Child:
     def send_signal(self, number: int) -> bool:
         self._popen.send_signal(number)  # type: ignore[union-attr]
         return True
-
-    def close_pidfd(self) -> None:
-        pass
 
     def close(self) -> None:
         for stream in range(3):
@@ -206,8 +214,6 @@ def _wait(popen: "subprocess.Popen[bytes]", timeout_ns: int) -> ExitStatus | Non
             return ExitStatus(popen.wait(None if timeout_ns < 0 else timeout_ns / 1e9))
         except subprocess.TimeoutExpired:
             return None
-    import time
-
     deadline = time.monotonic_ns() + timeout_ns
     pause = 0.0001
     while True:
