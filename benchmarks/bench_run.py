@@ -25,7 +25,11 @@ from benchmarks.measure import (
     timed,
 )
 
-ONE, MANY, JOBS, ALIVE = 300, 800, 2, 5000
+ONE, MANY, SLOW, JOBS, ALIVE = 300, 2000, 500, 2, 5000  # SLOW: how many of a program that takes a while itself
+
+# What is collected, in the words of all of them.
+OUTPUT = {"stdout": subprocess.PIPE}
+BOTH = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 
 
 def nop() -> list[str]:
@@ -56,34 +60,34 @@ def subprocess_once() -> int:
     return subprocess.run(nop(), stdout=subprocess.PIPE, check=False).returncode
 
 
-def run_many(command: Callable[[], list[str]], **options: Any) -> Callable[[Any], int]:
+def run_many(command: Callable[[], list[str]], count: int, streams: dict[str, int]) -> Implementation:
     def work(_: Any) -> int:
         import fastos
 
         args = command()
-        return sum(done.success for done in fastos.run_many((args for _ in range(MANY)), jobs=JOBS, **options))
+        return sum(done.success for done in fastos.run_many((args for _ in range(count)), jobs=JOBS, **streams))
 
-    return work
+    return timed(work, int)
 
 
-def threads(command: Callable[[], list[str]]) -> Callable[[Any], int]:
+def threads(command: Callable[[], list[str]], count: int, streams: dict[str, int]) -> Implementation:
     def work(_: Any) -> int:
         from concurrent.futures import ThreadPoolExecutor
 
         args = command()
         with ThreadPoolExecutor(JOBS) as pool:
-            done = pool.map(lambda _: subprocess.run(args, stdout=subprocess.PIPE, check=False), range(MANY))
+            done = pool.map(lambda _: subprocess.run(args, check=False, **streams), range(count))
             return sum(completed.returncode == 0 for completed in done)
 
-    return work
+    return timed(work, int)
 
 
-def on_asyncio(command: Callable[[], list[str]]) -> Callable[[Any], int]:
+def on_asyncio(command: Callable[[], list[str]], count: int, streams: dict[str, int]) -> Implementation:
     async def one(args: list[str], free: Any) -> int:
         import asyncio
 
         async with free:
-            process = await asyncio.create_subprocess_exec(*args, stdout=asyncio.subprocess.PIPE)
+            process = await asyncio.create_subprocess_exec(*args, **streams)
             await process.communicate()
             return process.returncode == 0
 
@@ -91,14 +95,14 @@ def on_asyncio(command: Callable[[], list[str]]) -> Callable[[Any], int]:
         import asyncio
 
         free = asyncio.Semaphore(JOBS)
-        return sum(await asyncio.gather(*(one(args, free) for _ in range(MANY))))
+        return sum(await asyncio.gather(*(one(args, free) for _ in range(count))))
 
     def work(_: Any) -> int:
         import asyncio
 
         return asyncio.run(all_of_them(command()))
 
-    return work
+    return timed(work, int)
 
 
 def tool(*words: str) -> Implementation:
@@ -107,16 +111,20 @@ def tool(*words: str) -> Implementation:
     def run(_: Any) -> Sample:
         if shutil.which(words[0]) is None:
             raise Missing(f"apt-get install {words[0]}")
-        lines = "".join(f"{number}\n" for number in range(MANY))
+        lines = "".join(f"{number}\n" for number in range(SLOW))
         begin = time.perf_counter()
         subprocess.run(words, input=lines, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
-        return Sample(time.perf_counter() - begin, MANY)
+        return Sample(time.perf_counter() - begin, SLOW)
 
     return run
 
 
 def echo() -> list[str]:
     return ["/bin/echo", "1"]
+
+
+def true() -> list[str]:
+    return ["/bin/true"]
 
 
 COMPARISONS = [
@@ -132,10 +140,9 @@ COMPARISONS = [
         no_place,
         {
             FLOOR: by_floor("run_many", MANY, JOBS),
-            OURS: timed(run_many(nop, stdout=subprocess.PIPE), int),
-            "fastos, both captured": timed(run_many(nop), int),
-            "threads + subprocess.run": timed(threads(nop), int),
-            "asyncio": timed(on_asyncio(nop), int),
+            OURS: run_many(nop, MANY, OUTPUT),
+            "threads + subprocess.run": threads(nop, MANY, OUTPUT),
+            "asyncio": on_asyncio(nop, MANY, OUTPUT),
         },
         [
             Bound(OURS, FLOOR, at_most=1.25),
@@ -145,16 +152,38 @@ COMPARISONS = [
         items=MANY,
     ),
     Comparison(
+        "run_many, 2 at a time, stdout and stderr captured",
+        no_place,
+        {
+            OURS: run_many(nop, MANY, BOTH),
+            "threads + subprocess.run": threads(nop, MANY, BOTH),
+            "asyncio": on_asyncio(nop, MANY, BOTH),
+        },
+        items=MANY,
+    ),
+    Comparison(
+        "run_many, 2 at a time, /bin/true",
+        no_place,
+        {
+            FLOOR: by_floor("run_many", SLOW, JOBS, program="/bin/true"),
+            OURS: run_many(true, SLOW, OUTPUT),
+            "threads + subprocess.run": threads(true, SLOW, OUTPUT),
+            "asyncio": on_asyncio(true, SLOW, OUTPUT),
+        },
+        items=SLOW,
+        rounds=3,
+    ),
+    Comparison(
         "run_many, 2 at a time, /bin/echo",
         no_place,
         {
-            OURS: timed(run_many(echo, stdout=subprocess.PIPE), int),
-            "threads + subprocess.run": timed(threads(echo), int),
+            OURS: run_many(echo, SLOW, OUTPUT),
+            "threads + subprocess.run": threads(echo, SLOW, OUTPUT),
             "xargs": tool("xargs", "-P2", "-n1", "/bin/echo"),
             "parallel": tool("parallel", "-j2", "/bin/echo"),
         },
         [Bound("xargs", OURS, at_least=1), Bound("parallel", OURS, at_least=1)],
-        items=MANY,
+        items=SLOW,
         rounds=3,
     ),
 ]
