@@ -46,7 +46,12 @@ bool run_drive_advance(struct run_child *child, const struct pollfd ready[RUN_WA
         run_child_feed(child);
     }
     for (enum run_kind kind = RUN_STDOUT; kind <= RUN_STDERR; kind++) {
-        if (ready[kind].fd >= 0 && ready[kind].revents && !child->killed) {
+        if (ready[kind].fd < 0 || !ready[kind].revents || child->killed) {
+            continue;
+        }
+        if (ready[kind].revents == POLLHUP) {
+            run_stream_close(&child->streams[kind]); /* nothing to read, and nobody who writes */
+        } else {
             run_child_read(child, kind, scratch);
         }
     }

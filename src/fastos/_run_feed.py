@@ -33,9 +33,7 @@ class Feed:
                 self.flush(many)
             self._own.append(job)
             return job, args
-        plan = self._plan
-        plan.audit(args)
-        job = plan.shared_job(args)
+        job = self._plan.shared_job(args)
         if token != self._next:
             self.flush(many)
             self._first = token

@@ -134,9 +134,6 @@ class Plan:
             return value.encode(self.encoding or locale.getpreferredencoding(False), self.errors)
         return bytes(value) if isinstance(value, memoryview) else value
 
-    def audit(self, args: options.Arguments) -> None:
-        sys.audit("fastos.spawn", args, self.given.get("cwd"), self.given.get("env"))
-
     def make_request(self, args: options.Arguments) -> Any:
         more = {name: value for name, value in self.given.items() if name in _SPAWN_OPTIONS}
         streams = {name: self.given.get(name) for name in ("stdin", "stdout", "stderr")}
@@ -144,13 +141,14 @@ class Plan:
 
     def job_for(self, args: options.Arguments, token: int) -> Job:
         """A job with a request of its own."""
-        self.audit(args)
+        sys.audit("fastos.spawn", args, self.given.get("cwd"), self.given.get("env"))
         job = self.job
         job.args, job.token, job.request = args, token, self.make_request(args)
         return job
 
     def shared_job(self, args: options.Arguments) -> Job:
         """What all jobs have in common that differ in their arguments alone; made with those of the first."""
+        sys.audit("fastos.spawn", args, self.given.get("cwd"), self.given.get("env"))
         job = self.job
         if not job.shared:
             job.request = self.make_request(args)
