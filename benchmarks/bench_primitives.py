@@ -32,8 +32,6 @@ TOPICS = (
     *("link", "signal", "child", "execute", "launch"),
 )
 ROUNDS = 9
-# A faster way is taken into the drop-in only if it is clearly faster.
-CLEARLY = 0.95
 PRE_BOUND = ("getuid", "getpid", "kill")
 PRE_BOUND_LIMIT = 1.5
 

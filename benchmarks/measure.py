@@ -139,10 +139,6 @@ def timed(work: Callable[[Any], Any], count: Callable[[Any], Any] = len) -> Impl
     return run
 
 
-def as_is(result: Any) -> Any:
-    return result
-
-
 @contextlib.contextmanager
 def no_place() -> Iterator[tuple[None, None]]:
     yield None, None

@@ -261,10 +261,6 @@ uint32_t fo_predicate_stat_mask(const struct fo_predicate *predicate) {
     return predicate ? predicate->stat_mask : 0;
 }
 
-int fo_predicate_needs_path(const struct fo_predicate *predicate) {
-    return predicate ? predicate->needs_path : 0;
-}
-
 int fo_predicate_test(const struct fo_predicate *predicate, const struct fo_entry_view *entry) {
     if (!predicate)
         return FO_PREDICATE_YES;

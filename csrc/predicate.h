@@ -26,7 +26,6 @@ struct fo_predicate {
     struct fo_node *nodes;
     uint32_t node_count;
     uint32_t stat_mask;
-    int needs_path;
 };
 
 /* Returns the FO_STAT_* bit of a number from the stat, 0 for the depth, or -EINVAL for no such number. */

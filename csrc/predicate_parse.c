@@ -107,8 +107,6 @@ static int parse_subject(struct parser *parser, struct fo_node *node) {
     uint64_t subject = 0;
     if (read_integer(parser, 1, &subject) < 0 || subject > FO_TEXT_PATH)
         return -EINVAL;
-    if (subject == FO_TEXT_PATH)
-        parser->predicate->needs_path = 1;
     node->subject = (uint8_t)subject;
     return 0;
 }

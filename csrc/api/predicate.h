@@ -82,9 +82,6 @@ void fo_predicate_free(struct fo_predicate *predicate);
 /* Returns the FO_STAT_* bits that the predicate can ask for; 0 if it never needs a stat. */
 uint32_t fo_predicate_stat_mask(const struct fo_predicate *predicate);
 
-/* Returns 1 if the predicate looks at the path (then `directory` has to be right), else 0. */
-int fo_predicate_needs_path(const struct fo_predicate *predicate);
-
 /* Tests one entry; a NULL predicate wants everything. Safe from any number of threads at once.
  * An entry of unknown type is UNKNOWN to a test of the type as long as stat is NULL.
  * Returns FO_PREDICATE_NO, _YES or _UNKNOWN (the last only while entry->stat is NULL), or -ENOMEM (a path of more

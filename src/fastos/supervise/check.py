@@ -31,9 +31,8 @@ class Check:
 
     Parameters:
         kind: `none`: running is enough. `notify`: it says READY=1 to $NOTIFY_SOCKET (sd_notify(3)). `fd`: it writes
-        a line
-            to a descriptor (s6's notification). `exit`: it is ready when it has ended successfully (a migration, say).
-            `command`: a command exits with 0. `tcp`, `unix`: a connection is accepted. `http`: a GET is answered
+            a line to a descriptor (s6's notification). `exit`: it is ready when it has ended successfully (a migration,
+            say). `command`: a command exits with 0. `tcp`, `unix`: a connection is accepted. `http`: a GET is answered
             with 2xx or 3xx.
         target: HOST:PORT, the path of a socket, or the URL (http only; no TLS).
         command: what to run (a sequence; a string goes to /bin/sh).

@@ -98,9 +98,8 @@ class Commands(ABC):
 
     def reload(self, services: Iterable[Service], groups: Mapping[str, str] | None = None) -> Change:
         """Makes these the services: what is new starts, what is gone stops, what changed restarts (unless the change
-        does not
-        touch the process: `after`, `backoff`, timeouts …), all else goes on undisturbed. From any thread. Raises
-        ValueError.
+        does not touch the process: `after`, `backoff`, timeouts …), all else goes on undisturbed. From any thread.
+        Raises ValueError.
         """
         wanted = list(services)
         return self._call(lambda: self.reloads.apply(wanted, groups))

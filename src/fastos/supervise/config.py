@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from fastos.supervise.check import Check, Kind
+from fastos.supervise.destination import Log
 from fastos.supervise.policy import Backoff, RestartLimit
 from fastos.supervise.roster import check_services
-from fastos.supervise.service import Log, Service
+from fastos.supervise.service import Service
 
 Number = int | float
 Words = str | list[str]

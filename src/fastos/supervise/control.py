@@ -1,8 +1,7 @@
 """The control socket: JSON lines, version 1; docs/supervise.md describes them.
 
-A request is one line: {"v": 1, "id": anything, "cmd": "status", …}. It is answered by one line with the same id,
-`ok` and
-either `result` or `error`; `logs` with `follow` and `wait-ready` are answered later, or several times.
+A request is one line: {"v": 1, "id": anything, "cmd": "status", …}. It is answered by one line with the same id, `ok`
+and either `result` or `error`; `logs` with `follow` and `wait-ready` are answered later, or several times.
 """
 
 import contextlib
@@ -14,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastos.supervise.connections import Connection, Listener, listen_unix
 from fastos.supervise.loop import Loop
-from fastos.supervise.service import signal_number
 from fastos.supervise.states import State
 from fastos.supervise.unit import Unit
+from fastos.supervise.values import signal_number
 
 if TYPE_CHECKING:
     from fastos.supervise.supervisor import Supervisor

@@ -1,8 +1,7 @@
 """The first process of a container: reaps orphans and forwards signals.
 
 `run_command` is the whole of `fastos supervise -- COMMAND`, as `tini -- COMMAND` does it; `OrphanReaper` does the
-reaping for a
-supervisor that is PID 1, without taking the status of a child that is the supervisor's own.
+reaping for a supervisor that is PID 1, without taking the status of a child that is the supervisor's own.
 """
 
 import contextlib

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastos._backend import topic
 from fastos.supervise.archive import Compressor
+from fastos.supervise.destination import Log
 from fastos.supervise.loop import Loop
-from fastos.supervise.service import Log
 from fastos.supervise.unit import Unit
 
 if TYPE_CHECKING:

@@ -1,8 +1,7 @@
 """sd_notify(3): one datagram socket on which services say how they are.
 
 Who sent a message is told by the kernel (SO_PASSCRED), never by the message. Descriptors that come along are closed
-when
-the message has been dealt with, which is what BARRIER=1 waits for.
+when the message has been dealt with, which is what BARRIER=1 waits for.
 """
 
 import array

@@ -1,8 +1,7 @@
 """Which children there are, on disk, for the next supervisor if this one is killed.
 
 A journal: one line a start or an end, so that each costs the same however many services there are; rewritten when it
-has
-grown to several times what is alive. A line that a crash cut short is ignored.
+has grown to several times what is alive. A line that a crash cut short is ignored.
 """
 
 import contextlib
@@ -126,9 +125,9 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 
 def adopt(state_file: StateFile, units: Mapping[str, Unit]) -> list[tuple[Unit, list[int]]]:
-    """Finds the children of a supervisor that is gone: the same pid, started at the same time, in this boot. Opens
-    the pidfd
-    before it looks, so that what it looked at is what it holds. Each unit comes with the reading ends of its pipes."""
+    """Finds the children of a supervisor that is gone: the same pid, started at the same time, in this boot. Opens the
+    pidfd before it looks, so that what it looked at is what it holds. Each unit comes with the reading ends of its
+    pipes."""
     adopted = []
     for name, entry in state_file.read().items():
         unit, pid, start = units.get(name), entry.get("pid"), entry.get("start")

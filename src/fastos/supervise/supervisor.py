@@ -182,8 +182,7 @@ class Supervisor(Commands):
 
     def run(self, *, until_idle: bool = False) -> int:
         """Starts the services and keeps them running until `shutdown`; with `until_idle` also ends when all of them
-        have
-        ended for good. Returns the exit code: 0, what shutdown was given, or 1 if a restart limit ended it.
+        have ended for good. Returns the exit code: 0, what shutdown was given, or 1 if a restart limit ended it.
         """
         own = not self._opened
         self._open()
