@@ -88,8 +88,8 @@
  *   run_tree.c      kills a process and its descendants
  *   run_drive.c     one child driven by the thread that waits for it
  *   run_group.c     one process, or one pipeline, driven in the caller's thread
- *   run_many.c      many processes on one event loop with a pool of spawners
- *   run_loop.c      its threads: starting, events, deadlines, ends
+ *   run_many.c      many processes by a pool of threads: commands in, results out
+ *   run_loop.c      its threads: each with a process of its own, or all on one event loop
  *   run_queue.c     its commands and results
  *   run_timer.c     its deadlines
  *   run_poller.c    who is ready: the way of the engine in use

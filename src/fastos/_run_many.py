@@ -231,7 +231,7 @@ def run_many(
 ) -> RunMany:
     """Runs many programs, at most `jobs` at a time, and gives each one's Completed as it ends.
 
-    There is no thread for each process: one event loop in C with a few threads starts, reads and reaps them all.
+    A few threads in C start, read and reap them all, however many they are, without the interpreter.
 
     Args:
         commands: any iterable, read lazily: at most 2 × jobs commands (jobs + 64 for few jobs) are on their way, unread
