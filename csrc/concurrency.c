@@ -218,11 +218,13 @@ void fo_concurrency_rescue(struct fo_scan *scan) {
     }
 }
 
-void fo_concurrency_retreat(struct fo_scan *scan) {
+bool fo_concurrency_retreat(struct fo_scan *scan) {
     pthread_mutex_lock(&scan->frontier.lock);
     struct fo_concurrency *concurrency = &scan->concurrency;
-    int fewer = concurrency->live > 1 ? concurrency->live - 1 : 1;
+    bool others = concurrency->live > 1;
+    int fewer = others ? concurrency->live - 1 : 1;
     concurrency->most = concurrency->most < fewer ? concurrency->most : fewer;
     concurrency->target = concurrency->target < concurrency->most ? concurrency->target : concurrency->most;
     pthread_mutex_unlock(&scan->frontier.lock);
+    return others;
 }

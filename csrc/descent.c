@@ -141,27 +141,32 @@ static bool make_room(struct fo_scan *scan) {
     return fd >= 0;
 }
 
-/* openat, which closes what is not needed where descriptors have run out, and else waits a little for the other
- * workers to end what they are at. Returns a descriptor or -errno. */
+bool fo_descent_out_of_descriptors(int result) {
+    return result == -EMFILE || result == -ENFILE;
+}
+
+bool fo_descent_wait(struct fo_scan *scan, int *waited_ms) {
+    int patience_ms = fo_concurrency_retreat(scan) ? 10 : 500;
+    if (atomic_load(&scan->cancelled)) {
+        return false;
+    }
+    if (make_room(scan)) {
+        return true;
+    }
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    return ++*waited_ms <= patience_ms;
+}
+
+/* openat, which waits for descriptors where they have run out. Returns one or -errno. */
 static int open_at(struct fo_scan *scan, int dir_fd, const char *name, int flags) {
-    for (int patience = 500;;) {
+    for (int waited_ms = 0;;) {
         int fd = openat(dir_fd, name, OPEN_FLAGS | flags);
         if (fd >= 0) {
             return fd;
         }
-        if (errno == EINTR) {
-            continue;
-        }
-        if ((errno != EMFILE && errno != ENFILE) || atomic_load(&scan->cancelled)) {
-            return -errno;
-        }
         int error = errno;
-        fo_concurrency_retreat(scan);
-        if (!make_room(scan)) {
-            if (patience-- == 0) {
-                return -error;
-            }
-            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        if (error != EINTR && !(fo_descent_out_of_descriptors(-error) && fo_descent_wait(scan, &waited_ms))) {
+            return -error;
         }
     }
 }
@@ -248,19 +253,16 @@ void fo_descent_close(struct fo_directory *directory) {
     directory->fd_users = 0;
 }
 
-/* Takes children off the count of those to be opened, and a user if there is one. */
-static void children_done(struct fo_scan *scan, struct fo_directory *parent, int opened, int users) {
-    fo_scan_lock(&scan->descriptors.lock);
-    parent->fd_users -= users;
-    parent->unopened -= opened;
-    unlock_and_close(&scan->descriptors, settle(&scan->descriptors, parent));
+void fo_descent_undo(struct fo_worker *worker, struct fo_directory *directory) {
+    fo_descent_close(directory);
+    worker->opened--;
 }
 
 void fo_descent_let_go(struct fo_worker *worker) {
     struct fo_directory *held = worker->held;
     if (held != NULL) {
         worker->held = NULL;
-        children_done(worker->scan, held, worker->opened, 1);
+        fo_descent_release(worker->scan, held, -worker->opened);
         fo_directory_release(held);
     }
 }
@@ -287,15 +289,11 @@ int fo_descent_open(struct fo_worker *worker, struct fo_directory *directory) {
         return 0;
     }
     int fd = hold(worker, parent);
+    fd = fd < 0 ? fd : open_from(worker->scan, fd, directory);
     if (fd < 0) {
-        children_done(worker->scan, parent, 1, 0);
         return fd;
     }
-    fd = open_from(worker->scan, fd, directory);
     worker->opened++;
-    if (fd < 0) {
-        return fd;
-    }
     directory->fd = fd;
     directory->fd_users = 1;
     return 0;

@@ -204,9 +204,20 @@ void fo_frontier_clear(struct fo_scan *scan);
 /* -- descent.c ----------------------------------------------------------------------------------------------- */
 
 /* Opens a directory from its parent's descriptor. Afterwards directory->fd is open and has one user, known to nobody else.
- * Returns 0 or -errno. The parent will count one unopened child less either way. The worker goes on holding the
- * parent's descriptor, since what it takes next is mostly a sibling, until fo_descent_let_go. */
+ * Returns 0 or -errno; the parent then still waits for the child: fo_descent_forget_child, unless it is tried again.
+ * The worker goes on holding the parent's descriptor, since what it takes next is mostly a sibling, until
+ * fo_descent_let_go. */
 int fo_descent_open(struct fo_worker *worker, struct fo_directory *directory);
+
+/* Takes the last fo_descent_open back: the parent waits for the child again. */
+void fo_descent_undo(struct fo_worker *worker, struct fo_directory *directory);
+
+/* Whether a call failed for want of descriptors. */
+bool fo_descent_out_of_descriptors(int result);
+
+/* Frees a descriptor that is not needed, or waits for others to end what they are at: not for long while there are other
+ * workers, which may wait for what this one holds. Returns false once *waited_ms is enough, or the scan is cancelled. */
+bool fo_descent_wait(struct fo_scan *scan, int *waited_ms);
 
 /* Gives up the parent held by fo_descent_open, if there is one. */
 void fo_descent_let_go(struct fo_worker *worker);
@@ -217,7 +228,8 @@ void fo_descent_close(struct fo_directory *directory);
 /* One user of directory->fd more. The caller is a user itself. */
 void fo_descent_hold(struct fo_scan *scan, struct fo_directory *directory);
 
-/* One user of directory->fd less; new_children more have to be opened through it. It is kept or closed accordingly. */
+/* One user of directory->fd less; new_children more (or less) have to be opened through it. It is kept or closed
+ * accordingly. */
 void fo_descent_release(struct fo_scan *scan, struct fo_directory *directory, int new_children);
 
 /* Children that will not be opened after all. */
@@ -273,8 +285,8 @@ void fo_concurrency_sample(struct fo_worker *worker, int64_t now);
 /* From the consumer, which has waited in vain: adds workers for those that hang. */
 void fo_concurrency_rescue(struct fo_scan *scan);
 
-/* Too many open files: no more workers than there are, less if there are several. */
-void fo_concurrency_retreat(struct fo_scan *scan);
+/* Too many open files: no more workers than there are, less if there are several. Returns whether there are. */
+bool fo_concurrency_retreat(struct fo_scan *scan);
 
 /* -- visited.c ----------------------------------------------------------------------------------------------- */
 

@@ -82,7 +82,7 @@ static void leave(struct fo_visit *visit) {
     fo_directory_release(visit->directory);
 }
 
-/* Begins a visit to an open directory. Returns false, having left it, if memory is short. */
+/* Begins a visit to an open directory. Returns false if memory is short. */
 static bool arrive(struct fo_visit *visit, struct fo_worker *worker, struct fo_directory *directory) {
     int64_t length = fo_scan_prefix(worker, directory);
     *visit = (struct fo_visit){.worker = worker, .scan = worker->scan, .directory = directory, .fd = directory->fd,
@@ -288,29 +288,76 @@ static bool enter_ignore(struct fo_visit *visit) {
     return result != FO_IGNORE_NESTED;
 }
 
+/* Where a directory could not be begun for want of descriptors, it goes back to the frontier and its worker ends, save
+ * the last one. Returns whether it did. */
+static bool put_back(struct fo_worker *worker, struct fo_directory *directory, bool opened) {
+    if (worker->inlined || directory->parent == NULL || !fo_concurrency_retreat(worker->scan)) {
+        return false;
+    }
+    if (opened) {
+        fo_descent_undo(worker, directory);
+    }
+    fo_descent_let_go(worker);
+    fo_frontier_push(worker->scan, &directory->work, &directory->work, 1);
+    return true;
+}
+
+/* Begins to read an open directory. Returns 0 or -errno. (The portable engine needs a descriptor of its own for that.) */
+static int start(struct fo_worker *worker, struct fo_directory *directory, struct fo_dents *dents) {
+    int waited_ms = 0, result;
+    do {
+        result = fo_dents_start(dents, directory->fd, worker->records, FO_DENTS_BUFFER);
+    } while (fo_descent_out_of_descriptors(result) && fo_descent_wait(worker->scan, &waited_ms));
+    return result;
+}
+
+/* Opens a directory, if it is not yet, and begins to read it. Returns 0 or -errno. */
+static int begin(struct fo_worker *worker, struct fo_directory *directory, struct fo_dents *dents, bool *opened) {
+    if (!*opened) {
+        fo_worker_park(worker);
+        int result = fo_descent_open(worker, directory);
+        fo_worker_unpark(worker);
+        if (result < 0) {
+            return result;
+        }
+        *opened = true;
+    }
+    return start(worker, directory, dents);
+}
+
+/* What cannot be opened is an error, where it stands. */
+static void give_up(struct fo_worker *worker, struct fo_directory *directory, int error) {
+    struct fo_visit visit;
+    fo_descent_forget_child(worker->scan, directory->parent);
+    if (arrive(&visit, worker, directory)) {
+        fo_visit_error(&visit, error, NULL, 0);
+    }
+    fo_directory_release(directory);
+}
+
 static void do_directory(struct fo_worker *worker, struct fo_directory *directory) {
     struct fo_visit visit;
-    fo_worker_park(worker);
-    int result = fo_descent_open(worker, directory);
-    fo_worker_unpark(worker);
-    if (!arrive(&visit, worker, directory) || result < 0) {
-        if (result < 0) {
-            fo_visit_error(&visit, -result, NULL, 0);
-            fo_directory_release(directory);
-        } else {
-            leave(&visit);
+    struct fo_dents dents;
+    bool opened = false;
+    int result = begin(worker, directory, &dents, &opened);
+    if (fo_descent_out_of_descriptors(result)) {
+        if (put_back(worker, directory, opened)) {
+            return;
         }
+        result = begin(worker, directory, &dents, &opened); /* as the last worker, which waits for longer */
+    }
+    if (!opened) {
+        give_up(worker, directory, -result);
         return;
     }
+    bool arrived = arrive(&visit, worker, directory);
     visit.alone = directory->parent != NULL;
-    if (admissible(&visit) && enter_ignore(&visit)) {
-        struct fo_dents dents;
-        result = fo_dents_start(&dents, visit.fd, worker->records, FO_DENTS_BUFFER);
-        if (result < 0) {
-            fo_visit_error(&visit, -result, NULL, 0);
-        } else {
-            read_on(&visit, &dents);
-        }
+    if (arrived && result < 0) {
+        fo_visit_error(&visit, -result, NULL, 0);
+    } else if (arrived && admissible(&visit) && enter_ignore(&visit)) {
+        read_on(&visit, &dents);
+    } else if (result == 0) {
+        fo_dents_stop(&dents);
     }
     leave(&visit);
 }

@@ -55,13 +55,14 @@ def fill_in(root: Path, name: str) -> None:
 
 
 @native
-@pytest.mark.parametrize("threads", [1, None, 8])
-def test_few_descriptors(tmp_path: Path, threads: int | None) -> None:
-    plant(tmp_path, 4, 3)
+@pytest.mark.parametrize("threads", [1, None, 8, 32])
+@pytest.mark.parametrize("descriptors", [10, 16])
+def test_few_descriptors(tmp_path: Path, threads: int | None, descriptors: int) -> None:
+    plant(tmp_path, 6, 3)
     expected = walked(tmp_path)
     code = (
         "import sys, resource, fastos\n"
-        "resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))\n"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, ({descriptors}, {descriptors}))\n"
         f"scan = fastos.scan(sys.argv[1], threads={threads}, fields=('size',))\n"
         "paths = sorted(entry.path for entry in scan)\n"
         "assert not scan.errors, scan.errors\n"
