@@ -102,15 +102,16 @@ class _Run:
             process = self.process
         if process is None or process.returncode is not None:
             return
-        for pid in _descendants(process.pid) if self.job.kill_tree else ():
+        descendants = _descendants(process.pid) if self.job.kill_tree else []
+        with contextlib.suppress(OSError):
+            process.kill()  # first: it must not end by itself because a descendant has
+        for pid in descendants:
             try:
                 os.kill(pid, 9)
             except ProcessLookupError:
                 pass
             except OSError:
                 self.survivors += 1
-        with contextlib.suppress(OSError):
-            process.kill()
 
     def keep(self, name: str, data: bytes) -> None:
         limit, output = self.job.output_limit, self.outputs[name]
