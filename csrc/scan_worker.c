@@ -1,10 +1,10 @@
 /* Workers: threads that take work from the frontier until there is none. */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "scan.h"
+#include "thread.h"
 
 enum {
     STACK_BYTES = 256 << 10,
@@ -160,22 +160,6 @@ static void *run(void *argument) {
     return NULL;
 }
 
-/* Starts one thread with all signals blocked: they are the application's. Returns 0 or -errno. */
-static int start_thread(struct fo_worker *worker) {
-    pthread_attr_t attributes;
-    pthread_t thread;
-    sigset_t all, before;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&thread, &attributes, run, worker);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return -error;
-}
-
 /* Registers a worker in a free slot, if one more is wanted. */
 static bool enlist(struct fo_scan *scan, struct fo_worker *worker) {
     bool wanted = false;
@@ -216,7 +200,7 @@ int fo_worker_start(struct fo_scan *scan) {
             worker_free(worker);
             return started;
         }
-        int result = start_thread(worker);
+        int result = fo_thread_start(run, worker, STACK_BYTES);
         if (result < 0) {
             /* No more threads are to be had: those that there are do it. */
             pthread_mutex_lock(&scan->frontier.lock);

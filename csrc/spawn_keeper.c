@@ -7,6 +7,7 @@
 
 #include "spawn.h"
 #include "spawn_system.h"
+#include "thread.h"
 
 struct order {
     struct fo_spawn_plan *plan;
@@ -56,21 +57,11 @@ static void *keep(void *argument) {
     return NULL;
 }
 
-/* Starts the thread, with all signals blocked: they belong to the program's own. Returns 0 or -errno. */
+/* Starts the thread. Returns 0 or -errno. */
 static int start_thread(struct keeper *self) {
-    pthread_attr_t attributes;
-    pthread_t thread;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, 128 * 1024);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&thread, &attributes, keep, self);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
+    int failed = fo_thread_start(keep, self, 128 * 1024);
     self->started = failed == 0;
-    return -failed;
+    return failed;
 }
 
 /* Hands one order over and waits for it. Returns 0, or -errno if there is no thread. */
