@@ -1,4 +1,4 @@
-/* One worker in one directory: what scan_directory.c and scan_entry.c share. */
+/* One worker in one directory: what scan_directory.c, scan_children.c and scan_entry.c share. */
 #ifndef FASTOS_SCAN_VISIT_H
 #define FASTOS_SCAN_VISIT_H
 
@@ -19,6 +19,9 @@ struct fo_visit {
 /* Does with one entry what the scan asks for: tests it, appends it to the batch, notes it as a child to be read.
  * Failures become error entries. */
 void fo_visit_entry(struct fo_visit *visit, const struct fo_dent *dent);
+
+/* Hands the children found to the frontier. The parent's descriptor has to know of them before. */
+void fo_visit_publish(struct fo_visit *visit);
 
 /* Adds an error at the directory itself (name NULL), or at an entry in it. */
 void fo_visit_error(struct fo_visit *visit, int number, const char *name, size_t name_length);
