@@ -25,6 +25,7 @@ from benchmarks.measure import (
     cases,
     check_with_pytest,
     no_place,
+    one_cpu,
     timed,
 )
 
@@ -145,19 +146,19 @@ def our_rmtree() -> Callable[[str], Any]:
 COMPARISONS = [
     Comparison(
         "dropins: subprocess.run",
-        no_place,
+        one_cpu,
         both(one_by_one),
         [Bound("standard", OURS, at_least=1.15)],
         items=ONE,
     ),
     Comparison(
         "dropins: subprocess.run, capture_output",
-        no_place,
+        one_cpu,
         both(one_by_one, capture_output=True),
         [Bound("standard", OURS, at_least=1.5)],
         items=ONE,
     ),
-    Comparison("dropins: Popen, wait", no_place, both(by_popen), [Bound("standard", OURS, at_least=1.0)], items=ONE),
+    Comparison("dropins: Popen, wait", one_cpu, both(by_popen), [Bound("standard", OURS, at_least=1.0)], items=ONE),
     Comparison(
         "dropins: a pool of two threads",
         no_place,

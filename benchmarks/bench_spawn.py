@@ -24,7 +24,7 @@ from benchmarks.measure import (
     cases,
     check_with_pytest,
     faster_than,
-    no_place,
+    one_cpu,
 )
 from fastos import _spawn
 
@@ -95,7 +95,7 @@ def needs_root() -> str | None:
 COMPARISONS = [
     Comparison(
         "spawn and wait",
-        no_place,
+        one_cpu,
         {
             "fastos": median_of(lambda program: fastos.spawn([program]).wait()),
             "fastos, prepared": prepared,
@@ -107,7 +107,7 @@ COMPARISONS = [
     ),
     Comparison(
         "spawn from a parent that is",
-        no_place,
+        one_cpu,
         {kind: in_parent(kind) for kind in ("plain", "4 GiB", "many descriptors", "uid drop")},
         [
             Bound("4 GiB", "plain", at_most=1.2),

@@ -7,6 +7,7 @@ all alike. A ratio is the median over the rounds of the ratio within one round.
 
 import contextlib
 import gc
+import os
 import resource
 import statistics
 import time
@@ -142,6 +143,24 @@ def timed(work: Callable[[Any], Any], count: Callable[[Any], Any] = len) -> Impl
 @contextlib.contextmanager
 def no_place() -> Iterator[tuple[None, None]]:
     yield None, None
+
+
+@contextlib.contextmanager
+def one_cpu() -> Iterator[tuple[None, None]]:
+    """Everything on one CPU, also what is started: for what starts one process at a time and waits for it.
+
+    At each exec the kernel looks for the CPU that had less to do, and where it moves the process there, 50 to 80 µs
+    are lost to the move. Whether it does depends on the load of the moments before, for a floor as for its rival.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield None, None
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield None, None
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def cpu_seconds() -> float:
