@@ -107,10 +107,10 @@ static bool simple(const struct fo_run_group *group) {
 }
 
 int fo_run_group_drive(fo_run_group *group) {
-    if (simple(group)) {
-        return drive_simply(group, &group->children[0]);
-    }
     while (!all_finished(group)) {
+        if (simple(group)) { /* from the start, or since other streams have ended */
+            return drive_simply(group, &group->children[0]);
+        }
         int failed = run_drive_wait(group->ready, RUN_WAITED * group->count, gather(group));
         if (failed == -EINTR) {
             return -EINTR;

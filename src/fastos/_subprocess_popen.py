@@ -221,7 +221,8 @@ def argument_list(args: Any, executable: Any, shell: bool) -> list[Any]:
     """argv as the standard class makes it."""
     if shell and isinstance(args, os.PathLike):
         raise TypeError("path-like args is not allowed when shell is true")
-    listed = [args] if isinstance(args, str | bytes | os.PathLike) else list(args)
+    # The usual kind first: to ask os.PathLike takes long.
+    listed = [args] if type(args) is not list and isinstance(args, str | bytes | os.PathLike) else list(args)
     return [executable or _SHELL, "-c", *listed] if shell else listed
 
 

@@ -24,7 +24,11 @@ _KNOWN = frozenset(("stdin", "stdout", "stderr", "env", "text", "universal_newli
 
 def runs_at_once(popenargs: tuple[Any, ...], input: Any, capture_output: bool, timeout: Any, options: Any) -> bool:
     """Whether `complete` does this run just as Popen would. Whatever is odd about the arguments is for Popen to say."""
-    if timeout is not None or len(popenargs) != 1 or not _KNOWN.issuperset(options) or sys.flags.warn_default_encoding:
+    if timeout is not None or len(popenargs) != 1 or sys.flags.warn_default_encoding:
+        return False
+    if not options and input is None:
+        return True
+    if not _KNOWN.issuperset(options):
         return False
     if capture_output and ("stdout" in options or "stderr" in options):
         return False
@@ -34,6 +38,8 @@ def runs_at_once(popenargs: tuple[Any, ...], input: Any, capture_output: bool, t
 
 
 def _is_text(options: Any) -> bool:
+    if not options:
+        return False
     get = options.get
     return bool(get("encoding") or get("errors") or get("text") or get("universal_newlines"))
 
@@ -53,7 +59,7 @@ def complete(args: Any, input: Any, capture_output: bool, check: bool, options: 
     request = spawning.prepare(arguments, env, None, (stdin, stdout, stderr), None)
     output = errors = None
     if _PIPE in (stdin, stdout, stderr):
-        outcome = _exchange(request, arguments, input.encode(*codec) if codec and input is not None else input or b"")
+        outcome = _exchange(request, arguments, input.encode(*codec) if codec and input is not None else input)
         code = outcome.code
         output = _text(outcome.output, codec) if stdout == _PIPE else None
         errors = _text(outcome.errors, codec) if stderr == _PIPE else None
@@ -91,7 +97,7 @@ def _end(child: "spawning.Child", error: BaseException) -> None:
             pass
 
 
-def _exchange(request: Any, arguments: Any, data: Any) -> Outcome:
+def _exchange(request: Any, arguments: Any, data: bytes | None) -> Outcome:
     """Starts, feeds, reads and waits, in one call."""
     job = Job()
     job.request, job.token, job.args, job.input = request, 0, arguments, data

@@ -161,6 +161,11 @@ _idle: list[_Single] = []
 os.register_at_fork(after_in_child=_idle.clear)
 
 
+# What each run calls, looked up once.
+_start_plain, _drive = lib.fo_run_group_start_plain, lib.fo_run_group_drive
+_KILL_AT_LIMIT, _KILL_CHILD_ONLY = lib.FO_RUN_ONCE_KILL_AT_LIMIT, lib.FO_RUN_ONCE_KILL_CHILD_ONLY
+
+
 def run_alone(job: Job) -> Outcome:
     """Runs one process to its end. An exception from a signal handler kills it; after KeyboardInterrupt, which it
     may have had as well, it has a moment to end by itself."""
@@ -178,7 +183,7 @@ def run_alone(job: Job) -> Outcome:
         data = ffi.from_buffer(input)
         length = len(data)
     try:
-        started = lib.fo_run_group_start_plain(
+        started = _start_plain(
             group,
             request.arguments,
             request.argument_count,
@@ -191,10 +196,10 @@ def run_alone(job: Job) -> Outcome:
             length,
             job.timeout_ns,
             job.output_limit,
-            job.kill_at_limit * lib.FO_RUN_ONCE_KILL_AT_LIMIT | (not job.kill_tree) * lib.FO_RUN_ONCE_KILL_CHILD_ONLY,
+            job.kill_at_limit * _KILL_AT_LIMIT | (not job.kill_tree) * _KILL_CHILD_ONLY,
         )
         check(started)
-        while lib.fo_run_group_drive(group) != 1:  # a signal came, and its handler has run
+        while _drive(group) != 1:  # a signal came, and its handler has run
             pass
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
