@@ -297,3 +297,19 @@ def test_what_breaks_in_a_worker_is_raised(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(stdlib_run._Run, "start", broken)
     with pytest.raises(LookupError, match="broken"):
         list(fastos.run_many([["true"]]))
+
+
+@pytest.mark.xfail(
+    strict=False, reason="an exception of the iterable that is a ValueError is taken for one of a command"
+)
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_value_error_of_the_iterable_is_no_command(before: int) -> None:
+    def broken() -> Iterator[list[str]]:
+        yield from [["true"]] * before
+        raise ValueError("source")
+
+    results = fastos.run_many(broken())
+    assert [next(results).success for _ in range(before)] == [True] * before
+    with pytest.raises(ValueError, match="source"):
+        next(results)
+    assert list(results) == []
