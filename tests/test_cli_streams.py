@@ -57,6 +57,16 @@ def test_without_any_stream(tree: Path, command: str) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+def test_messages_that_nobody_can_have(tree: Path, command: str) -> None:
+    assert shell(tree, command, "> /dev/full 2> /dev/full", env=ASCII).returncode == 1
+    assert shell(tree, command, "2> /dev/full").returncode == 0
+    missing = [sys.executable, "-m", "fastos", command, "missing"]
+    if command in ("scan", "du"):
+        with open("/dev/full", "w") as full:
+            assert subprocess.run(missing, stderr=full, cwd=tree, check=False, timeout=60).returncode == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_reader_that_is_gone(tree: Path, command: str) -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)

@@ -1,6 +1,7 @@
 """The command line: one file a sub-command, each with `configure(parser)` and `main(arguments) -> exit code`."""
 
 import argparse
+import contextlib
 import errno
 import importlib
 import sys
@@ -58,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(named, USAGE, error)
     except KeyboardInterrupt:
         return INTERRUPTED
+    finally:
+        _streams.let_go_of_errors()
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -66,5 +69,6 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _fail(named: str, code: int, message: Any) -> int:
-    print(f"fastos {named}: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        print(f"fastos {named}: {message}", file=sys.stderr)
     return code

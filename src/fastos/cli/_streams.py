@@ -37,8 +37,16 @@ def console(**options: Any) -> Any:
     return Plain(**options)
 
 
-def discard_output() -> None:
+def discard_output(fd: int = 1) -> None:
     """After a failure to write: what is left in the buffer goes nowhere, or the interpreter would try once more."""
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
+    os.dup2(null, fd)
     os.close(null)
+
+
+def let_go_of_errors() -> None:
+    """At the end: messages that nobody can have are no failure."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        discard_output(2)
