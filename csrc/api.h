@@ -19,7 +19,7 @@
  *   scan_report.c   its counts, what hangs, what its budget left
  *   scan_worker.c   the threads
  *   scan_directory.c reading one directory, shared where others are idle
- *   scan_children.c  the directories found in one, by inode, on their way to the frontier
+ *   scan_children.c the directories found in one, by inode, on their way to the frontier
  *   scan_entry.c    what becomes of one entry: tests, metadata, the batch
  *   scan_path.c     a directory's path from its ancestors
  *   scan_sort.c     sort=True
