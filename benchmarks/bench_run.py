@@ -22,6 +22,7 @@ from benchmarks.measure import (
     cases,
     check_with_pytest,
     no_place,
+    one_cpu,
     timed,
 )
 
@@ -130,7 +131,7 @@ def true() -> list[str]:
 COMPARISONS = [
     Comparison(
         "run, stdout captured",
-        no_place,
+        one_cpu,
         {FLOOR: by_floor("run", ONE), OURS: many_times(run_once), "subprocess.run": many_times(subprocess_once)},
         [Bound(OURS, FLOOR, at_most=1.35)],
         items=ONE,
