@@ -299,9 +299,6 @@ def test_what_breaks_in_a_worker_is_raised(monkeypatch: pytest.MonkeyPatch) -> N
         list(fastos.run_many([["true"]]))
 
 
-@pytest.mark.xfail(
-    strict=False, reason="an exception of the iterable that is a ValueError is taken for one of a command"
-)
 @pytest.mark.parametrize("before", [0, 1])
 def test_a_value_error_of_the_iterable_is_no_command(before: int) -> None:
     def broken() -> Iterator[list[str]]:

@@ -95,10 +95,14 @@ class RunMany:
         while not self._exhausted and (token := self._next) - self._yielded < self._window:
             try:
                 command = next(self._commands)
-                self._jobs[token] = feed.add(command, token, many)
             except StopIteration:
                 self._exhausted = True
                 break
+            except BaseException as error:
+                self._exhausted, self._failure = True, error
+                break
+            try:
+                self._jobs[token] = feed.add(command, token, many)
             except ValueError as error:  # no process can be had for it: a result like a missing program
                 self._next += 1
                 self._deliver(_impossible(command, token, error))
