@@ -280,6 +280,14 @@ def test_audit_event_is_the_standard_one() -> None:
     standard.run([PYTHON, "-c", code], check=True)
 
 
+def test_a_child_that_somebody_else_has_reaped_leaves_no_descriptor() -> None:
+    """As asyncio does: it waits for the pid, and tells the Popen."""
+    process = subprocess.Popen(["true"])
+    assert os.waitpid(process.pid, 0)[0] == process.pid
+    process.returncode = 0
+    del process  # the fixture counts
+
+
 def test_asyncio_with_the_drop_in() -> None:
     """asyncio reaps by pid: the Popen beneath it must neither warn nor complain."""
     code = (

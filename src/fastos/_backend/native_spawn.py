@@ -279,8 +279,8 @@ _new, _start, _wait = ffi.new, lib.fo_spawn_plain, lib.fo_spawn_wait
 
 
 class Child:
-    """A started process as C sees it, for any number of threads. The pidfd closes when the status is taken; the other
-    descriptors are the owner's to close."""
+    """A started process as C sees it, for any number of threads. The pidfd closes when the status is taken, or with
+    this object; the other descriptors are the owner's to close once it has taken them."""
 
     pid: int = 0  # if there is none
     _made: Any = None
@@ -402,6 +402,10 @@ class Child:
         if self._open and self.started():  # before the start the structure is all zero, and 0 is a descriptor
             lib.fo_spawn_release(ffi.addressof(self._made.spawned))
             self._open = False
+
+    def __del__(self) -> None:
+        if self._open:
+            self.close()
 
 
 def usage(used: Any) -> tuple[float, ...]:
