@@ -131,9 +131,19 @@ static struct fo_work *next_work(struct fo_scan *scan) {
     return NULL;
 }
 
-static bool surplus(const struct fo_worker *worker) {
-    const struct fo_concurrency *concurrency = &worker->scan->concurrency;
-    return !worker->inlined && concurrency->live > concurrency->target;
+/* Whether the worker is one too many. It is off the count at once, lest more go than are too many, and passes on the
+ * wake-up that may have been for it: else work could lie there while all those that are left sleep. */
+static bool leave(struct fo_worker *worker) {
+    struct fo_concurrency *concurrency = &worker->scan->concurrency;
+    if (worker->inlined || concurrency->live <= concurrency->target) {
+        return false;
+    }
+    concurrency->live--;
+    worker->left = true;
+    if (worker->scan->frontier.stack != NULL) {
+        pthread_cond_signal(&worker->scan->frontier.wake);
+    }
+    return true;
 }
 
 static void finish(struct fo_scan *scan) {
@@ -200,7 +210,7 @@ struct fo_work *fo_frontier_take(struct fo_worker *worker) {
     struct fo_work *work = NULL;
     fo_scan_lock(&frontier->lock);
     put_down(worker);
-    while (!atomic_load(&scan->cancelled) && !surplus(worker) && !frontier->finished && !needs_thread(worker)) {
+    while (!atomic_load(&scan->cancelled) && !frontier->finished && !needs_thread(worker) && !leave(worker)) {
         if ((work = next_work(scan)) != NULL) {
             frontier->active++;
             worker->working = true;

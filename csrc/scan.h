@@ -113,6 +113,7 @@ struct fo_worker {
     size_t prefix_capacity;
     bool hasty;            /* the consumer waits for what is in the batch */
     bool working;          /* counted in frontier.active */
+    bool left;             /* not counted in concurrency.live any more */
     struct fo_directory *held; /* whose descriptor is used for one child after the other: with one user, */
     int opened;            /* and these children not yet taken off its count */
     unsigned looks;        /* at metadata, so far */
@@ -194,8 +195,8 @@ void fo_frontier_push(struct fo_scan *scan, struct fo_work *first, struct fo_wor
 /* Puts a directory behind a symbolic link aside. */
 void fo_frontier_defer(struct fo_scan *scan, struct fo_work *work);
 
-/* Puts down the work taken before, and returns the next, or NULL when the worker is to end: nothing is left, the scan was cancelled, or it is one too many.
- * An inlined worker does not wait. */
+/* Puts down the work taken before, and returns the next, or NULL when the worker is to end: nothing is left, the scan
+ * was cancelled, or it is one too many. An inlined worker does not wait. */
 struct fo_work *fo_frontier_take(struct fo_worker *worker);
 
 /* Frees all work that is left. */

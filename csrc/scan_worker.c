@@ -142,7 +142,7 @@ static void retire(struct fo_worker *worker) {
     flush(worker);
     pthread_mutex_lock(&scan->frontier.lock);
     atomic_store(&scan->workers[worker->slot], NULL);
-    scan->concurrency.live--;
+    scan->concurrency.live -= !worker->left;
     pthread_mutex_unlock(&scan->frontier.lock);
     worker_free(worker);
     pthread_mutex_lock(&scan->queue.lock);

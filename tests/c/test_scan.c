@@ -166,6 +166,47 @@ TEST(a_forked_child_lets_go) {
     fo_scan_free(scan);
 }
 
+static bool wanted(struct fo_scan *scan, int workers) {
+    pthread_mutex_lock(&scan->frontier.lock);
+    bool running = scan->concurrency.cores > 0;
+    if (running) {
+        scan->concurrency.target = workers;
+    }
+    pthread_mutex_unlock(&scan->frontier.lock);
+    return running;
+}
+
+/* Calls in a dozen workers, and soon sends all but one away. */
+static void *come_and_go(void *argument) {
+    struct fo_scan *scan = argument;
+    while (!wanted(scan, 12)) {
+        usleep(10);
+    }
+    fo_worker_start(scan);
+    usleep((useconds_t)rand() % 1000);
+    wanted(scan, 1);
+    return NULL;
+}
+
+TEST(workers_that_come_and_go_lose_nothing) {
+    long planted = tree(3, 8);
+    alarm(60);
+    for (int i = 0; i < 60; i++) {
+        struct fo_scan *scan;
+        pthread_t thread;
+        long errors = 0;
+        struct fo_scan_options asked = options(0, FO_STAT_SIZE, 0);
+        CHECK_EQ(fo_scan_open(&asked, &scan), 0);
+        CHECK_EQ(fo_scan_hold(scan), 0);
+        CHECK_EQ(pthread_create(&thread, NULL, come_and_go, scan), 0);
+        CHECK_EQ(drain(scan, &errors), planted);
+        CHECK_EQ(errors, 0);
+        pthread_join(thread, NULL);
+        fo_scan_drop(scan);
+        fo_scan_free(scan);
+    }
+}
+
 TEST(missing_root_is_an_error) {
     struct fo_scan *scan;
     struct fo_scan_options asked = options(0, 0, 0);
@@ -177,4 +218,4 @@ TEST(missing_root_is_an_error) {
 
 MAIN(RUN(names), RUN(paths), RUN(columns), RUN(portable), RUN(sorted), RUN(following), RUN(one_directory_is_shared),
      RUN(closed_half_way), RUN(few_descriptors), RUN(budget_loses_nothing), RUN(a_forked_child_lets_go),
-     RUN(missing_root_is_an_error))
+     RUN(workers_that_come_and_go_lose_nothing), RUN(missing_root_is_an_error))
