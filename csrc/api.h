@@ -4,6 +4,7 @@
  *
  * Map of the core:
  *   platform.c      which engine runs: the platform's own system calls or the portable ones
+ *   clock.c         the monotonic clock, and waiting by it
  *   thread.c        starting a thread of the core's own
  *   stat.c          metadata of a file: struct fo_stat
  *   stat_linux.c      by statx

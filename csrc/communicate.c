@@ -4,25 +4,19 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/types.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "api.h"
+#include "clock.h"
 
 enum { READ_MIN = 32 * 1024 };
-
-static int64_t now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * (int64_t)1000000000 + now.tv_nsec;
-}
 
 /* Milliseconds for poll, rounded up: a timeout never ends early, and less than one never becomes a busy loop. */
 static int poll_timeout(int64_t deadline_ns) {
     if (deadline_ns < 0) {
         return -1;
     }
-    int64_t left = deadline_ns - now_ns();
+    int64_t left = deadline_ns - fo_clock_now();
     if (left <= 0) {
         return 0;
     }
@@ -125,7 +119,7 @@ int fo_communicate(struct fo_communication *talk, int64_t timeout_ns) {
         talk->input_fd = -1;
         return FO_COMMUNICATE_FED;
     }
-    int64_t deadline_ns = timeout_ns < 0 ? -1 : now_ns() + timeout_ns;
+    int64_t deadline_ns = timeout_ns < 0 ? -1 : fo_clock_now() + timeout_ns;
     return communicate(talk, deadline_ns);
 }
 

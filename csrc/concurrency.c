@@ -90,15 +90,15 @@ static int64_t run_delay(void) {
 
 void fo_scan_lock(pthread_mutex_t *lock) {
     if (pthread_mutex_trylock(lock) != 0) {
-        int64_t began = fo_scan_now();
+        int64_t began = fo_clock_now();
         pthread_mutex_lock(lock);
-        lock_waited_ns += fo_scan_now() - began;
+        lock_waited_ns += fo_clock_now() - began;
         lock_waits++;
     }
 }
 
 void fo_concurrency_begin(struct fo_worker *worker) {
-    worker->sampled_ns = fo_scan_now();
+    worker->sampled_ns = fo_clock_now();
     struct usage usage = usage_of_thread();
     worker->sampled_cpu_ns = usage.cpu_ns;
     worker->sampled_waits = usage.waits;
@@ -175,7 +175,7 @@ void fo_concurrency_sample(struct fo_worker *worker, int64_t now) {
 
 /* The workers that have been at one thing for longer than the given time. */
 static int stuck(struct fo_scan *scan, int64_t nanoseconds) {
-    int64_t now = fo_scan_now();
+    int64_t now = fo_clock_now();
     int count = 0;
     for (int i = 0; i < FO_SCAN_MOST_THREADS; i++) {
         struct fo_worker *worker = atomic_load(&scan->workers[i]);
@@ -187,7 +187,7 @@ static int stuck(struct fo_scan *scan, int64_t nanoseconds) {
 
 /* Delivers what workers that hang have found before. The frontier's lock is held: they do not end meanwhile. */
 static void deliver_parked(struct fo_scan *scan) {
-    int64_t now = fo_scan_now();
+    int64_t now = fo_clock_now();
     for (int i = 0; i < FO_SCAN_MOST_THREADS; i++) {
         struct fo_worker *worker = atomic_load(&scan->workers[i]);
         int64_t since = worker != NULL ? atomic_load(&worker->since_ns) : 0;

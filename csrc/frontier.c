@@ -148,18 +148,18 @@ static bool leave(struct fo_worker *worker) {
 
 static void finish(struct fo_scan *scan) {
     scan->frontier.finished = true;
-    scan->finished_ns = fo_scan_now();
+    scan->finished_ns = fo_clock_now();
     pthread_cond_broadcast(&scan->frontier.wake);
 }
 
 /* Waits for work, the lock held. */
 static void wait_for_work(struct fo_worker *worker) {
     struct fo_frontier *frontier = &worker->scan->frontier;
-    int64_t began = fo_scan_now();
+    int64_t began = fo_clock_now();
     atomic_fetch_add_explicit(&frontier->idle, 1, memory_order_relaxed);
     pthread_cond_wait(&frontier->wake, &frontier->lock);
     atomic_fetch_sub_explicit(&frontier->idle, 1, memory_order_relaxed);
-    worker->waited_ns += fo_scan_now() - began;
+    worker->waited_ns += fo_clock_now() - began;
     worker->own_waits += 2; /* for the condition, and for its lock */
 }
 

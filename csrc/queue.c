@@ -20,13 +20,13 @@ static void wait_for_room(struct fo_worker *worker) {
     int64_t began = 0;
     while (scan->queue.length >= FO_SCAN_QUEUE && !atomic_load(&scan->cancelled)) {
         if (began == 0) {
-            began = fo_scan_now();
+            began = fo_clock_now();
             atomic_store(&worker->since_ns, 0);
         }
         pthread_cond_wait(&scan->queue.drained, &scan->queue.lock);
     }
     if (began != 0) {
-        int64_t now = fo_scan_now();
+        int64_t now = fo_clock_now();
         worker->waited_ns += now - began;
         worker->own_waits += 2; /* for the condition, and for its lock */
         atomic_store(&worker->since_ns, now);
@@ -85,7 +85,7 @@ int fo_queue_get(struct fo_scan *scan, int64_t deadline_ns, struct fo_batch **ou
             break;
         }
         atomic_store_explicit(&queue->starving, true, memory_order_relaxed);
-        bool waited = fo_scan_wait_until(&queue->filled, &queue->lock, deadline_ns);
+        bool waited = fo_clock_wait_until(&queue->filled, &queue->lock, deadline_ns);
         atomic_store_explicit(&queue->starving, false, memory_order_relaxed);
         if ((!waited && queue->first == NULL && queue->live > 0) || atomic_load(&scan->cancelled)) {
             break;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "api.h"
+#include "clock.h"
 
 #define RUN_NEVER INT64_MAX
 #define RUN_SCRATCH 65536
@@ -55,9 +56,6 @@ struct run_child {
     bool killed; /* its streams are not read to their end any more */
     bool exit_armed;
 };
-
-/* Monotonic nanoseconds. */
-int64_t run_now(void);
 
 /* Spawns. `null` is a descriptor of /dev/null, or -1 to have it opened; `mask` the signal mask, or NULL for the
  * thread's own. Returns true if there is a child; else result.error says why not. */

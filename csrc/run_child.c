@@ -3,18 +3,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "run.h"
 
 enum { FIRST_PAUSE_NS = 500000, LONGEST_PAUSE_NS = 32000000 };
-
-int64_t run_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 static struct fo_spawn_request make_request(const struct fo_run_command *command, int null, const sigset_t *mask) {
     struct fo_spawn_request request = *command->request;
@@ -62,7 +55,7 @@ bool run_child_start(struct run_child *child, int null, const sigset_t *mask) {
     child->alive = child->killed = child->exit_armed = false;
     child->deadline = RUN_NEVER;
     child->pause = FIRST_PAUSE_NS;
-    child->started = run_now();
+    child->started = fo_clock_now();
     int failed = fo_spawn(&request, &spawned);
     if (failed < 0) {
         child->result.error = -failed;
@@ -139,7 +132,7 @@ int run_child_reap(struct run_child *child, int64_t timeout_ns) {
     }
     int ended = fo_wait_process(child->result.pid, child->pidfd, timeout_ns, &waited);
     if (ended == 0 || ended == -EINTR) {
-        child->probe = child->pidfd < 0 ? run_now() + child->pause : RUN_NEVER;
+        child->probe = child->pidfd < 0 ? fo_clock_now() + child->pause : RUN_NEVER;
         child->pause = child->pause * 2 < LONGEST_PAUSE_NS ? child->pause * 2 : LONGEST_PAUSE_NS;
         return ended;
     }
@@ -185,7 +178,7 @@ void run_child_finish(struct run_child *child, char *scratch) {
     }
     hand_over(&child->streams[RUN_STDOUT], &child->result.output, &child->result.output_length);
     hand_over(&child->streams[RUN_STDERR], &child->result.errors, &child->result.errors_length);
-    child->result.duration_ns = run_now() - child->started;
+    child->result.duration_ns = fo_clock_now() - child->started;
 }
 
 void fo_run_release(struct fo_run_result *results, uint32_t count) {

@@ -27,7 +27,7 @@ int64_t run_drive_prepare(const struct run_child *child, struct pollfd ready[RUN
 int run_drive_wait(struct pollfd *ready, nfds_t count, int64_t until) {
     struct timespec left = {0}, *timeout = NULL;
     if (until != RUN_NEVER) {
-        int64_t nanoseconds = until - run_now();
+        int64_t nanoseconds = until - fo_clock_now();
         nanoseconds = nanoseconds > 0 ? nanoseconds : 0;
         left = (struct timespec){.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
         timeout = &left;
@@ -55,7 +55,7 @@ bool run_drive_advance(struct run_child *child, const struct pollfd ready[RUN_WA
             run_child_read(child, kind, scratch);
         }
     }
-    if (child->deadline != RUN_NEVER && child->deadline <= run_now()) {
+    if (child->deadline != RUN_NEVER && child->deadline <= fo_clock_now()) {
         run_child_reap(child, 0);
         run_child_kill(child, FO_RUN_TIMED_OUT);
     }

@@ -163,9 +163,9 @@ int fo_run_group_kill(fo_run_group *group) {
 }
 
 int fo_run_group_linger(fo_run_group *group, int64_t timeout_ns) {
-    int64_t until = run_now() + timeout_ns;
+    int64_t until = fo_clock_now() + timeout_ns;
     for (uint32_t i = 0; i < group->count; i++) {
-        int64_t left = until - run_now();
+        int64_t left = until - fo_clock_now();
         if (run_child_reap(&group->children[i], left > 0 ? left : 0) != 1) {
             return 0;
         }

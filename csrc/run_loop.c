@@ -121,7 +121,7 @@ static void settle(struct fo_run_many *run, struct run_slot *slot, char *scratch
     }
     if (child->pidfd >= 0 && !child->exit_armed) {
         child->exit_armed = run_poller_arm(run->poller, child->pidfd, RUN_READABLE, event_data(slot, RUN_EXIT), true) == 0;
-        child->probe = child->exit_armed ? RUN_NEVER : run_now() + child->pause;
+        child->probe = child->exit_armed ? RUN_NEVER : fo_clock_now() + child->pause;
     }
     set_timer(run, slot);
 }
@@ -171,7 +171,7 @@ static void on_event(struct fo_run_many *run, uint64_t data, char *scratch) {
 
 static void on_time(struct fo_run_many *run, struct run_slot *slot, char *scratch) {
     pthread_mutex_lock(&slot->lock);
-    if (slot->active && slot->child.deadline <= run_now()) {
+    if (slot->active && slot->child.deadline <= fo_clock_now()) {
         run_child_reap(&slot->child, 0);
         run_child_kill(&slot->child, FO_RUN_TIMED_OUT);
     }
@@ -187,7 +187,7 @@ static void on_time(struct fo_run_many *run, struct run_slot *slot, char *scratc
 static void on_timer(struct fo_run_many *run, char *scratch) {
     int64_t index;
     pthread_mutex_lock(&run->lock);
-    while ((index = run_timers_take(&run->timers, run_now())) >= 0) {
+    while ((index = run_timers_take(&run->timers, fo_clock_now())) >= 0) {
         struct run_slot *slot = run->slots[index];
         pthread_mutex_unlock(&run->lock);
         on_time(run, slot, scratch);
@@ -341,7 +341,7 @@ void run_loop_kill_all(struct fo_run_many *run) {
         }
         if (slot->active) {
             slot->child.killed = true;
-            slot->child.probe = run_now();
+            slot->child.probe = fo_clock_now();
             set_timer(run, slot);
         }
         pthread_mutex_unlock(&slot->lock);

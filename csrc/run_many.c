@@ -1,14 +1,12 @@
-/* Many processes at once: the interface to the event loop of run_loop.c. */
+/* Many processes at once: commands in, results out; run_loop.c has the threads between. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "run_many.h"
-#include "scan.h"
 #include "spawn.h"
 
 /* ENOUGH: commands for one thread to be busy until more have come. */
@@ -43,7 +41,7 @@ int fo_run_many_open(uint32_t jobs, uint32_t spawners, fo_run_many **opened) {
         return -ENOMEM;
     }
     pthread_mutex_init(&run->lock, NULL);
-    fo_scan_condition(&run->gathered);
+    fo_clock_condition(&run->gathered);
     run->jobs = jobs;
     run->spawners = spawners < jobs ? spawners : jobs;
     run->attended = jobs <= spawners;
@@ -140,7 +138,7 @@ int fo_run_many_submit_alike(fo_run_many *run, const struct fo_run_command *mode
 static void let_gather(struct fo_run_many *run, uint32_t capacity) {
     run->room = capacity;
     run->gathering = true;
-    while (!run_many_hurry(run) && fo_scan_wait_until(&run->gathered, &run->lock, run->taken_at + PACE_NS)) {
+    while (!run_many_hurry(run) && fo_clock_wait_until(&run->gathered, &run->lock, run->taken_at + PACE_NS)) {
     }
     run->gathering = false;
 }
@@ -151,7 +149,7 @@ bool run_many_hurry(const struct fo_run_many *run) {
 }
 
 int fo_run_many_take(fo_run_many *run, struct fo_run_result *results, uint32_t capacity, int64_t timeout_ns) {
-    int64_t until = timeout_ns < 0 ? RUN_NEVER : run_now() + timeout_ns;
+    int64_t until = timeout_ns < 0 ? RUN_NEVER : fo_clock_now() + timeout_ns;
     for (;;) {
         pthread_mutex_lock(&run->lock);
         if (timeout_ns != 0) {
@@ -159,7 +157,7 @@ int fo_run_many_take(fo_run_many *run, struct fo_run_result *results, uint32_t c
         }
         uint32_t taken = run_done_take(&run->done, results, capacity);
         if (taken > 0) {
-            run->taken_at = run_now();
+            run->taken_at = fo_clock_now();
             run->fed = false;
         }
         pthread_mutex_unlock(&run->lock);
@@ -167,7 +165,7 @@ int fo_run_many_take(fo_run_many *run, struct fo_run_result *results, uint32_t c
             return (int)taken;
         }
         int ready = run_done_wait(&run->done, until);
-        if (ready < 0 || (ready == 0 && run_now() >= until)) {
+        if (ready < 0 || (ready == 0 && fo_clock_now() >= until)) {
             return ready;
         }
     }

@@ -124,7 +124,7 @@ static void poll_forget(struct run_poller *base, int fd) {
 }
 
 static int timeout_of(int64_t when) {
-    int64_t left = when - run_now();
+    int64_t left = when - fo_clock_now();
     if (when == RUN_NEVER) {
         return -1;
     }
@@ -158,7 +158,7 @@ static bool take_event(struct poll_poller *poller, size_t count, uint64_t *event
         *event = RUN_EVENT_WAKE;
         return true;
     }
-    if (poller->timer <= run_now()) {
+    if (poller->timer <= fo_clock_now()) {
         poller->timer = RUN_NEVER;
         *event = RUN_EVENT_TIMER;
         return true;

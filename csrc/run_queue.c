@@ -154,7 +154,7 @@ int run_done_wait(const struct run_done *done, int64_t until) {
     struct pollfd ready = {.fd = done->ready[0], .events = POLLIN};
     int timeout = -1;
     if (until != RUN_NEVER) {
-        int64_t left = (until - run_now() + 999999) / 1000000;
+        int64_t left = (until - fo_clock_now() + 999999) / 1000000;
         timeout = left <= 0 ? 0 : left < 3600000 ? (int)left : 3600000;
     }
     int count = poll(&ready, 1, timeout);

@@ -32,9 +32,9 @@ static void init_locks(struct fo_scan *scan) {
     pthread_mutex_init(&scan->descriptors.lock, NULL);
     pthread_mutex_init(&scan->queue.lock, NULL);
     pthread_mutex_init(&scan->visited.lock, NULL);
-    fo_scan_condition(&scan->frontier.wake);
-    fo_scan_condition(&scan->queue.filled);
-    fo_scan_condition(&scan->queue.drained);
+    fo_clock_condition(&scan->frontier.wake);
+    fo_clock_condition(&scan->queue.filled);
+    fo_clock_condition(&scan->queue.drained);
 }
 
 static void destroy_locks(struct fo_scan *scan) {
@@ -238,7 +238,7 @@ static int start(struct fo_scan *scan) {
     scan->started = true;
     scan->plain = options->where == NULL && options->prune == NULL && options->ignore == NULL &&
                   options->fields == 0 && !(options->flags & FO_SCAN_FOLLOW_SYMLINKS);
-    scan->started_ns = fo_scan_now();
+    scan->started_ns = fo_clock_now();
     if (scan->options.max_depth == 0) {
         scan->frontier.finished = true;
         scan->finished_ns = scan->started_ns;
@@ -287,7 +287,7 @@ static int next_batch(struct fo_scan *scan, int milliseconds, struct fo_batch **
         return result;
     }
     keep_going(scan);
-    int64_t deadline = fo_scan_now() + milliseconds * INT64_C(1000000);
+    int64_t deadline = fo_clock_now() + milliseconds * INT64_C(1000000);
     if (scan->options.flags & FO_SCAN_SORT) {
         result = fo_scan_ordered_next(scan, out, deadline);
     } else {
@@ -329,8 +329,8 @@ static void cancel(struct fo_scan *scan) {
     pthread_mutex_lock(&scan->queue.lock);
     pthread_cond_broadcast(&scan->queue.drained);
     pthread_cond_broadcast(&scan->queue.filled);
-    int64_t deadline = fo_scan_now() + CLOSE_NS;
-    while (scan->queue.live > 0 && fo_scan_wait_until(&scan->queue.filled, &scan->queue.lock, deadline)) {
+    int64_t deadline = fo_clock_now() + CLOSE_NS;
+    while (scan->queue.live > 0 && fo_clock_wait_until(&scan->queue.filled, &scan->queue.lock, deadline)) {
     }
     pthread_mutex_unlock(&scan->queue.lock);
 }

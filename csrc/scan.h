@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "api.h"
+#include "clock.h"
 #include "dents.h"
 
 enum {
@@ -156,17 +157,6 @@ struct fo_scan {
     struct fo_worker *_Atomic workers[FO_SCAN_MOST_THREADS];
 };
 
-/* -- time ---------------------------------------------------------------------------------------------------- */
-
-/* Nanoseconds of the monotonic clock. */
-int64_t fo_scan_now(void);
-
-/* Waits on a condition (made by fo_scan_condition) until deadline_ns. Returns false once it has passed. */
-bool fo_scan_wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t deadline_ns);
-
-/* Makes a condition that waits on the monotonic clock. */
-void fo_scan_condition(pthread_cond_t *condition);
-
 /* -- scan.c -------------------------------------------------------------------------------------------------- */
 
 /* A number of this process, another one in each that is forked. */
@@ -204,8 +194,9 @@ void fo_frontier_clear(struct fo_scan *scan);
 
 /* -- descent.c ----------------------------------------------------------------------------------------------- */
 
-/* Opens a directory from its parent's descriptor. Afterwards directory->fd is open and has one user, known to nobody else.
- * Returns 0 or -errno; the parent then still waits for the child: fo_descent_forget_child, unless it is tried again.
+/* Opens a directory from its parent's descriptor. Afterwards directory->fd is open and has one user, known to nobody
+ * else. Returns 0 or -errno; the parent then still waits for the child: fo_descent_forget_child, unless it is tried
+ * again.
  * The worker goes on holding the parent's descriptor, since what it takes next is mostly a sibling, until
  * fo_descent_let_go. */
 int fo_descent_open(struct fo_worker *worker, struct fo_directory *directory);

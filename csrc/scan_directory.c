@@ -32,7 +32,7 @@ static bool arrive(struct fo_visit *visit, struct fo_worker *worker, struct fo_d
 static bool hungry(const struct fo_visit *visit) {
     const struct fo_worker *worker = visit->worker;
     if (worker->inlined) {
-        return fo_scan_now() > worker->deadline_ns;
+        return fo_clock_now() > worker->deadline_ns;
     }
     return atomic_load_explicit(&visit->scan->frontier.idle, memory_order_relaxed) > 0 &&
            atomic_load_explicit(&visit->scan->frontier.pending, memory_order_relaxed) == 0;
@@ -127,7 +127,7 @@ static bool set_aside(struct fo_visit *visit, const struct fo_dents *dents) {
 static bool better_later(const struct fo_visit *visit) {
     struct fo_scan *scan = visit->scan;
     if (visit->worker->inlined) {
-        return fo_scan_now() > visit->worker->deadline_ns;
+        return fo_clock_now() > visit->worker->deadline_ns;
     }
     int affordable = atomic_load_explicit(&scan->descriptors.limit, memory_order_relaxed) / 2;
     if (atomic_load_explicit(&scan->frontier.set_aside, memory_order_relaxed) >= affordable) {

@@ -13,7 +13,7 @@ static bool stalled(struct fo_worker *worker, int64_t now) {
 }
 
 int fo_scan_stats(struct fo_scan *scan, struct fo_scan_stats *out) {
-    int64_t now = fo_scan_now();
+    int64_t now = fo_clock_now();
     *out = (struct fo_scan_stats){.entries = atomic_load(&scan->entries),
                                   .directories = atomic_load(&scan->directories),
                                   .errors = atomic_load(&scan->errors),
@@ -66,7 +66,7 @@ int fo_scan_stalled(struct fo_scan *scan, char *buffer, int size) {
     if (result < 0) {
         return result;
     }
-    int64_t now = fo_scan_now();
+    int64_t now = fo_clock_now();
     pthread_mutex_lock(&scan->frontier.lock);
     for (int i = 0; i < FO_SCAN_MOST_THREADS; i++) {
         struct fo_worker *worker = atomic_load(&scan->workers[i]);

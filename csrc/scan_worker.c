@@ -1,7 +1,6 @@
 /* Workers: threads that take work from the frontier until there is none. */
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "scan.h"
 #include "thread.h"
@@ -11,34 +10,6 @@ enum {
     INLINE_NS = 400000,   /* the consumer's own thread: longer than that, and threads are worth their start */
     PATIENCE_NS = 5000000 /* how long entries wait in a batch while the consumer waits for them */
 };
-
-int64_t fo_scan_now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
-}
-
-void fo_scan_condition(pthread_cond_t *condition) {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-#ifndef __APPLE__
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-#endif
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
-bool fo_scan_wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t deadline_ns) {
-#ifdef __APPLE__
-    int64_t left = deadline_ns - fo_scan_now();
-    left = left > 0 ? left : 0;
-    struct timespec time = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
-    return pthread_cond_timedwait_relative_np(condition, lock, &time) == 0;
-#else
-    struct timespec time = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
-    return pthread_cond_timedwait(condition, lock, &time) == 0;
-#endif
-}
 
 static void flush(struct fo_worker *worker) {
     if (worker->batch != NULL && !fo_batch_empty(worker->batch)) {
@@ -59,7 +30,7 @@ static void spend_budget(struct fo_scan *scan, const struct fo_worker *worker, i
 
 void fo_worker_pulse(struct fo_worker *worker) {
     struct fo_scan *scan = worker->scan;
-    int64_t now = fo_scan_now();
+    int64_t now = fo_clock_now();
     atomic_store_explicit(&worker->since_ns, now, memory_order_relaxed);
     spend_budget(scan, worker, now);
     if (worker->inlined) {
@@ -82,14 +53,14 @@ static void work(struct fo_worker *worker) {
     struct fo_work *next;
     while ((next = fo_frontier_take(worker)) != NULL) {
         /* It may hang at once, in the opening of the directory. */
-        atomic_store_explicit(&worker->since_ns, fo_scan_now(), memory_order_relaxed);
+        atomic_store_explicit(&worker->since_ns, fo_clock_now(), memory_order_relaxed);
         fo_scan_work(worker, next);
         if (worker->hasty) {
             worker->hasty = false;
             flush(worker);
         }
         atomic_store_explicit(&worker->since_ns, 0, memory_order_relaxed);
-        if (worker->inlined && fo_scan_now() > worker->deadline_ns) {
+        if (worker->inlined && fo_clock_now() > worker->deadline_ns) {
             break;
         }
     }
@@ -126,7 +97,7 @@ void fo_worker_inline(struct fo_scan *scan) {
         return;
     }
     worker->inlined = true;
-    worker->deadline_ns = fo_scan_now() + INLINE_NS;
+    worker->deadline_ns = fo_clock_now() + INLINE_NS;
     work(worker);
     /* What was taken last has to be put down even if nothing more is taken. */
     pthread_mutex_lock(&scan->frontier.lock);

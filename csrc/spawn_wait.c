@@ -79,7 +79,7 @@ static int watch(struct fo_spawn_child *child, int64_t timeout_ns) {
 }
 
 int fo_spawn_wait(struct fo_spawn_child *child, int64_t timeout_ns) {
-    int64_t deadline = timeout_ns > 0 ? fo_wait_now() + timeout_ns : 0, left = timeout_ns;
+    int64_t deadline = timeout_ns > 0 ? fo_clock_now() + timeout_ns : 0, left = timeout_ns;
     for (int moments = 0; moments < MOMENTS || left != 0; moments++) {
         if (ended(child)) {
             return 1;
@@ -94,7 +94,7 @@ int fo_spawn_wait(struct fo_spawn_child *child, int64_t timeout_ns) {
             return answer;
         }
         if (timeout_ns > 0) {
-            int64_t now = fo_wait_now();
+            int64_t now = fo_clock_now();
             left = now < deadline ? deadline - now : 0;
         }
     }

@@ -80,7 +80,7 @@ static void end_scan(struct fo_usage_tree *usage) {
 /* Adds up batches until the deadline. Returns 1 at the end, 0 before it, or -errno. */
 static int add_batches(struct fo_usage_tree *usage, int64_t deadline) {
     while (usage->scan != NULL) {
-        int64_t left = (deadline - fo_scan_now() + 999999) / 1000000;
+        int64_t left = (deadline - fo_clock_now() + 999999) / 1000000;
         struct fo_batch *batch;
         int result = fo_scan_next(usage->scan, left > 0 ? (int)left : 0, &batch);
         if (result == 1) {
@@ -89,7 +89,7 @@ static int add_batches(struct fo_usage_tree *usage, int64_t deadline) {
         } else if (result == 2) {
             end_scan(usage);
         }
-        if (result < 0 || (usage->scan != NULL && fo_scan_now() >= deadline)) {
+        if (result < 0 || (usage->scan != NULL && fo_clock_now() >= deadline)) {
             return result < 0 ? result : 0;
         }
     }
@@ -97,7 +97,7 @@ static int add_batches(struct fo_usage_tree *usage, int64_t deadline) {
 }
 
 int fo_usage_wait(struct fo_usage_tree *usage, int milliseconds, struct fo_usage_progress *out) {
-    int result = add_batches(usage, fo_scan_now() + (int64_t)milliseconds * 1000000);
+    int result = add_batches(usage, fo_clock_now() + (int64_t)milliseconds * 1000000);
     *out = usage->progress;
     if (result == 1 && !usage->finished) {
         usage->finished = 1;

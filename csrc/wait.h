@@ -5,12 +5,10 @@
 #include <sys/resource.h>
 
 #include "api.h"
+#include "clock.h"
 
 /* Fills the result from a status as wait4 gives it. */
 void fo_wait_store_status(struct fo_wait_result *result, int status, const struct rusage *usage);
-
-/* Returns the monotonic clock in nanoseconds. */
-int64_t fo_wait_now(void);
 
 /* Waits until the pidfd says that its process ended, without taking the status; for other threads than the one
  * that takes it. Returns 1 if it ended, 0 if the time ran out, or -errno. */

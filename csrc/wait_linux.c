@@ -62,8 +62,8 @@ int fo_wait_pidfd(int pidfd, int64_t timeout_ns, struct fo_wait_result *result) 
     if (answer != 0 || timeout_ns == 0) {
         return answer;
     }
-    int64_t deadline = fo_wait_now() + timeout_ns;
-    for (int64_t left = timeout_ns; left > 0; left = deadline - fo_wait_now()) {
+    int64_t deadline = fo_clock_now() + timeout_ns;
+    for (int64_t left = timeout_ns; left > 0; left = deadline - fo_clock_now()) {
         int readable = fo_wait_readable(pidfd, left);
         if (readable < 0) {
             return readable;

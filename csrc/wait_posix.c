@@ -33,10 +33,10 @@ int fo_wait_pid(int pid, int64_t timeout_ns, struct fo_wait_result *result) {
     if (timeout_ns < 0) {
         return ask(pid, 0, result);
     }
-    int64_t deadline = fo_wait_now() + timeout_ns;
+    int64_t deadline = fo_clock_now() + timeout_ns;
     for (int64_t pause = FIRST_PAUSE_NS;; pause *= 2) {
         int answer = ask(pid, WNOHANG, result);
-        int64_t left = deadline - fo_wait_now();
+        int64_t left = deadline - fo_clock_now();
         if (answer != 0 || left <= 0) {
             return answer;
         }

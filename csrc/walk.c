@@ -4,8 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 enum {
     MOST_READY = 512,                   /* directories read ahead and not handed out */
@@ -34,12 +35,6 @@ static void unlock(struct fo_walk *walk) {
     if (walk->registered) {
         pthread_mutex_unlock(&fo_pool_lock);
     }
-}
-
-static int64_t now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 int fo_walk_wants(const struct fo_walk *walk) {
@@ -238,7 +233,7 @@ static void read_claimed(struct fo_walk *walk, struct fo_node *node) {
 
 /* Reads others while another thread reads the one that is wanted. Returns 0, or -EAGAIN if it goes on and on. */
 static int await(struct fo_walk *walk, struct fo_node *node) {
-    int64_t began = node->state == FO_NODE_READING ? now_ns() : 0;
+    int64_t began = node->state == FO_NODE_READING ? fo_clock_now() : 0;
     while (node->state == FO_NODE_READING) {
         struct fo_node *other = fo_walk_wants(walk) ? fo_order_claim(walk) : NULL;
         if (other != NULL) {
@@ -246,7 +241,7 @@ static int await(struct fo_walk *walk, struct fo_node *node) {
         } else {
             fo_pool_wait(walk);
         }
-        if (node->state == FO_NODE_READING && now_ns() - began > AWAIT_NS) {
+        if (node->state == FO_NODE_READING && fo_clock_now() - began > AWAIT_NS) {
             return -EAGAIN;
         }
     }
@@ -293,7 +288,7 @@ static void read_on(struct fo_walk *walk, int64_t began) {
             break;
         }
         read_claimed(walk, node);
-        if (now_ns() - began > READ_ON_NS) {
+        if (fo_clock_now() - began > READ_ON_NS) {
             break;
         }
     }
@@ -303,7 +298,7 @@ static void read_on(struct fo_walk *walk, int64_t began) {
 /* Calls the pool in once a walk has shown that it is not a small one. The lock is held if the pool is there; if it
  * was not before, it is afterwards. */
 static void call_pool(struct fo_walk *walk, int64_t began) {
-    walk->read_ns += now_ns() - began;
+    walk->read_ns += fo_clock_now() - began;
     if (walk->read_ns > POOL_AFTER_NS && walk->queued > 1 && fo_walk_wants(walk)) {
         if (!walk->registered) {
             pthread_mutex_lock(&fo_pool_lock);
@@ -349,7 +344,7 @@ int fo_walk_next(struct fo_walk *walk, const char *path, size_t length, int fres
     if (orphaned(walk)) {
         return -ECHILD;
     }
-    int64_t began = now_ns();
+    int64_t began = fo_clock_now();
     int result = reserve_run(walk);
     result = result ? result : obtain(walk, path, length, fresh);
     if (result <= 0) {

@@ -6,8 +6,8 @@
 
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <time.h>
 
+#include "clock.h"
 #include "thread.h"
 
 enum {
@@ -21,24 +21,29 @@ enum {
 };
 
 pthread_mutex_t fo_pool_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t work = PTHREAD_COND_INITIALIZER, done = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t work, done; /* made with the first call for threads */
 static struct fo_walk *walks; /* those that want reading ahead; the one to serve next is first */
 static int threads, idle;
 static int evidence; /* of late: how often a thread has waited for what it read */
 static unsigned generation = 1;
 static pthread_once_t registered = PTHREAD_ONCE_INIT;
 
+static void make_conditions(void) {
+    fo_clock_condition(&work);
+    fo_clock_condition(&done);
+}
+
 /* In a forked child there are no threads, and the lock may be held by one that is not there. */
 static void forget_everything(void) {
     pthread_mutex_init(&fo_pool_lock, NULL);
-    pthread_cond_init(&work, NULL);
-    pthread_cond_init(&done, NULL);
+    make_conditions();
     walks = NULL;
     threads = idle = evidence = 0;
     generation++;
 }
 
-static void watch_forks(void) {
+static void get_ready(void) {
+    make_conditions();
     pthread_atfork(NULL, NULL, forget_everything);
 }
 
@@ -51,19 +56,6 @@ int fo_walk_threads(void) {
     int count = threads;
     pthread_mutex_unlock(&fo_pool_lock);
     return count;
-}
-
-static int64_t clock_ns(clockid_t clock) {
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-/* Waits for a condition for so long. Returns 0 or ETIMEDOUT. */
-static int wait_for(pthread_cond_t *condition, int64_t nanoseconds) {
-    int64_t until = clock_ns(CLOCK_REALTIME) + nanoseconds;
-    struct timespec deadline = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
-    return pthread_cond_timedwait(condition, &fo_pool_lock, &deadline);
 }
 
 /* The next walk that wants directories read; walks are served in turn. */
@@ -115,11 +107,11 @@ static void work_on(struct worker *worker, struct fo_walk *walk) {
     pthread_mutex_unlock(&fo_pool_lock);
     long waits = waits_of_thread();
     int waited = 0;
-    int64_t began = clock_ns(CLOCK_MONOTONIC);
+    int64_t began = fo_clock_now();
     for (size_t i = 0; i < count; i++) {
         listings[i] = fo_reader_read(&worker->reader, nodes[i]->path, 0);
         chains[i] = fo_node_children(nodes[i], listings[i], nodes[i]->inherits);
-        int64_t now = clock_ns(CLOCK_MONOTONIC);
+        int64_t now = fo_clock_now();
         worker->slow = now - began > SLOW_READ_NS;
         waited |= worker->slow;
         began = now;
@@ -151,7 +143,7 @@ static void *read_ahead(void *unused) {
             continue;
         }
         idle++;
-        int late = wait_for(&work, IDLE_NS);
+        bool late = !fo_clock_wait_until(&work, &fo_pool_lock, fo_clock_now() + IDLE_NS);
         idle--;
         if (late && threads > 1) {
             break;
@@ -172,7 +164,7 @@ static void start_thread(void) {
 }
 
 void fo_pool_wake(struct fo_walk *walk) {
-    pthread_once(&registered, watch_forks);
+    pthread_once(&registered, get_ready);
     if (!walk->registered) {
         walk->registered = 1;
         walk->next = walks;
@@ -200,6 +192,6 @@ void fo_pool_forget(struct fo_walk *walk) {
 
 void fo_pool_wait(struct fo_walk *walk) {
     walk->waiting = 1;
-    wait_for(&done, WAIT_NS);
+    fo_clock_wait_until(&done, &fo_pool_lock, fo_clock_now() + WAIT_NS);
     walk->waiting = 0;
 }

@@ -96,7 +96,8 @@ void fo_run_group_free(fo_run_group *group);
 typedef struct fo_run_many fo_run_many;
 
 /* Keeps at most `jobs` processes alive, with `spawners` threads that may be in a spawn at the same time (1 to 64): an
- * event loop where there are more jobs than they are, else a thread for each of the jobs, made here. Children inherit the signal mask of the thread that calls this. Returns 0 or -errno. */
+ * event loop where there are more jobs than they are, else a thread for each of the jobs, made here. Children inherit
+ * the signal mask of the thread that calls this. Returns 0 or -errno. */
 int fo_run_many_open(uint32_t jobs, uint32_t spawners, fo_run_many **run);
 
 /* A descriptor that is readable exactly while results wait to be taken; it belongs to the run. */
