@@ -1,11 +1,25 @@
 """Short ways to start something and see what it saw."""
 
+import itertools
 import sys
 from typing import Any
 
 import fastos
 
 SH = "/bin/sh"
+
+# Every combination of the standard streams, to be closed.
+CLOSED = [closed for count in (1, 2, 3) for closed in itertools.combinations((0, 1, 2), count)]
+
+# For a bare interpreter: writes the descriptors below 100 that are open to the file that it is given.
+REPORT_OPEN = """
+import fcntl, sys
+def is_open(fd):
+    try: return fcntl.fcntl(fd, fcntl.F_GETFD) >= 0
+    except OSError: return False
+found = [fd for fd in range(100) if is_open(fd)]
+open(sys.argv[1], 'w').write(repr(found))
+"""
 
 
 def output(args: Any, **options: Any) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 import fastos
 from fastos import PIPE, STDOUT, _backend
+from storms import storm
 
 
 def sh(script: str) -> list[str]:
@@ -236,22 +237,11 @@ def test_an_exception_from_a_signal_handler_kills_the_tree(tmp_path: pathlib.Pat
 
 def test_signals_in_between_lose_nothing() -> None:
     """A storm of a signal whose handler returns."""
-    count = 0
-
-    def handler(*_: object) -> None:
-        nonlocal count
-        count += 1
-
-    previous = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
-    try:
+    with storm(0.001) as signals:
         for timeout in (None, 60):
             completed = fastos.run(sh("cat; sleep 0.1; echo end"), input=b"x" * 200_000, stdout=PIPE, timeout=timeout)
             assert len(completed.stdout) == 200_004
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
-    assert count > 0
+    assert signals.count > 0
 
 
 # -- pipeline

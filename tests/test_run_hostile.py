@@ -1,6 +1,5 @@
 """run and run_many where the surroundings are against them: closed streams, stolen statuses, signals, namespaces."""
 
-import itertools
 import os
 import pathlib
 import signal
@@ -9,12 +8,12 @@ import threading
 import time
 
 import pytest
-from tests.spawned import output
 
 import fastos
 from fastos import _backend
+from spawned import CLOSED, REPORT_OPEN, output
+from storms import storm
 
-CLOSED = [closed for count in (1, 2, 3) for closed in itertools.combinations((0, 1, 2), count)]
 # A thread for each of the jobs, and more jobs than threads.
 JOBS = pytest.mark.parametrize("jobs", [2, 50])
 
@@ -46,14 +45,6 @@ def test_streams_closed_in_the_parent(closed: tuple[int, ...], tmp_path: pathlib
 @pytest.mark.parametrize("closed", CLOSED)
 def test_what_is_closed_here_is_closed_there(closed: tuple[int, ...], tmp_path: pathlib.Path) -> None:
     """What the core opened for itself is nobody's standard stream."""
-    inner = (
-        "import fcntl, sys\n"
-        "def is_open(fd):\n"
-        "    try: return fcntl.fcntl(fd, fcntl.F_GETFD) >= 0\n"
-        "    except OSError: return False\n"
-        "found = [fd for fd in range(100) if is_open(fd)]\n"
-        "open(sys.argv[1], 'w').write(repr(found))"
-    )
     code = (
         "import fastos, os, sys\n"
         f"for fd in {closed!r}: os.close(fd)\n"
@@ -63,7 +54,7 @@ def test_what_is_closed_here_is_closed_there(closed: tuple[int, ...], tmp_path: 
         "    list(fastos.run_many([[*args, sys.argv[2] + str(jobs)]], jobs=jobs, capture=False))\n"
     )
     report = str(tmp_path / "report")
-    assert fastos.spawn([sys.executable, "-c", code, inner, report], stderr=fastos.DEVNULL).wait().code == 0
+    assert fastos.spawn([sys.executable, "-c", code, REPORT_OPEN, report], stderr=fastos.DEVNULL).wait().code == 0
     left = [fd for fd in range(3) if fd not in closed]
     assert pathlib.Path(report + "1").read_text() == repr(left)
     for jobs in (2, 50):
@@ -135,21 +126,10 @@ def test_a_thief(jobs: int) -> None:
 
 @JOBS
 def test_a_storm_of_signals(jobs: int) -> None:
-    count = 0
-
-    def handler(*_: object) -> None:
-        nonlocal count
-        count += 1
-
-    before = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
-    try:
+    with storm(0.001) as signals:
         results = list(fastos.run_many([sh("cat; echo end")] * 50, jobs=jobs, input=b"x" * 100_000))
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
     assert [len(result.stdout) for result in results] == [100_004] * 50
-    assert count > 0
+    assert signals.count > 0
 
 
 @pytest.mark.linux_native

@@ -141,6 +141,11 @@ def test_sixty_four_threads() -> None:
 # -- namespaces
 
 
+def as_first_process(code: str) -> str:
+    """What Python code writes that is the first process of a namespace."""
+    return output(["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code])
+
+
 UNSHARE = pytest.mark.skipif(
     not Path("/usr/bin/unshare").exists() or os.name != "posix" or os.geteuid() != 0, reason="needs unshare as root"
 )
@@ -157,8 +162,7 @@ def test_as_the_first_process_of_a_namespace() -> None:
         "try: fastos.spawn(['/nonexistent'])\n"
         "except FileNotFoundError: print('missing')\n"
     )
-    args = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code]
-    assert output(args) == "3 15\nmissing\n"
+    assert as_first_process(code) == "3 15\nmissing\n"
 
 
 @UNSHARE
@@ -177,5 +181,4 @@ def test_pid_that_is_reused_is_not_hit() -> None:
         "assert stranger.poll() is None\n"
         "print(stranger.terminate().signal)\n"
     )
-    args = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code]
-    assert output(args) == "15\n"
+    assert as_first_process(code) == "15\n"

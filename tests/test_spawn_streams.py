@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import fastos
-from spawned import SH, output, python, shell
+from spawned import CLOSED, REPORT_OPEN, SH, output, python, shell
 
 
 def open_in_child(**options: object) -> set[int]:
@@ -112,7 +112,7 @@ def test_no_descriptors_left_for_a_pipe() -> None:
     assert "open(stderr) True" in lines
 
 
-@pytest.mark.parametrize("closed", [c for n in (1, 2, 3) for c in itertools.combinations((0, 1, 2), n)])
+@pytest.mark.parametrize("closed", CLOSED)
 def test_streams_closed_in_the_parent(closed: tuple[int, ...], tmp_path: Path) -> None:
     """In every combination, the child's pipes are still its own, and the others stay closed."""
     code = (
@@ -133,23 +133,15 @@ def test_streams_closed_in_the_parent(closed: tuple[int, ...], tmp_path: Path) -
 
 
 @pytest.mark.native
-@pytest.mark.parametrize("closed", [c for n in (1, 2, 3) for c in itertools.combinations((0, 1, 2), n)])
+@pytest.mark.parametrize("closed", CLOSED)
 def test_what_is_closed_here_is_closed_there(closed: tuple[int, ...], tmp_path: Path) -> None:
     report = tmp_path / "report"
-    inner = (
-        "import fcntl, sys\n"
-        "def is_open(fd):\n"
-        "    try: return fcntl.fcntl(fd, fcntl.F_GETFD) >= 0\n"
-        "    except OSError: return False\n"
-        "found = [fd for fd in range(100) if is_open(fd)]\n"
-        "open(sys.argv[1], 'w').write(repr(found))"
-    )
     code = (
         "import fastos, os, sys\n"
         f"for fd in {closed!r}: os.close(fd)\n"
         "fastos.spawn([sys.executable, '-I', '-S', '-c', sys.argv[1], sys.argv[2]]).wait()\n"
     )
-    outer = fastos.spawn([sys.executable, "-c", code, inner, report], stderr=fastos.DEVNULL)
+    outer = fastos.spawn([sys.executable, "-c", code, REPORT_OPEN, report], stderr=fastos.DEVNULL)
     assert outer.wait().code == 0
     assert report.read_text() == repr([fd for fd in range(3) if fd not in closed])
 

@@ -15,6 +15,7 @@ import pytest
 import fastos
 from fastos import _backend
 from spawned import SH
+from storms import storm
 
 
 def test_exit_code() -> None:
@@ -214,9 +215,7 @@ def test_exception_in_a_handler_ends_the_wait() -> None:
 
 def test_storm_of_signals() -> None:
     """Every system call of the parent may be interrupted; nothing is lost, nothing fails."""
-    before = signal.signal(signal.SIGALRM, lambda *_: None)
-    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
-    try:
+    with storm(0.0005):
         for _ in range(50):
             with fastos.spawn(["cat"], stdin=fastos.PIPE, stdout=fastos.PIPE) as process:
                 process.stdin.write(b"text")
@@ -225,9 +224,6 @@ def test_storm_of_signals() -> None:
                 with pytest.raises(fastos.SpawnError):
                     fastos.spawn(["/nonexistent"])
             assert process.wait(10) == fastos.ExitStatus(0)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 # -- stolen statuses

@@ -182,19 +182,24 @@ TEST(few_descriptors_mean_fewer_at_once) {
     CHECK_EQ(seen, 360);
 }
 
-TEST(close_kills_and_reaps) {
+/* What the descendants of the jobs hold open does not keep the run from closing. */
+static void closes_at_once(uint32_t jobs, int commands) {
     fo_run_many *run;
     struct fo_run_command command = shell("sleep 60 & sleep 60", NULL);
     struct fo_run_result result;
-    CHECK_EQ(fo_run_many_open(16, 2, &run), 0);
-    for (int i = 0; i < 40; i++) {
+    CHECK_EQ(fo_run_many_open(jobs, 2, &run), 0);
+    for (int i = 0; i < commands; i++) {
         CHECK(fo_run_many_submit(run, &command, 1) > 0);
     }
-    while (fo_run_many_running(run) < 16) {
+    while (fo_run_many_running(run) < (int)jobs) {
         CHECK_EQ(fo_run_many_take(run, &result, 1, 1000000), 0);
     }
     fo_run_many_close(run);
     CHECK(waitpid(-1, NULL, 0) < 0 && errno == ECHILD);
+}
+
+TEST(close_kills_and_reaps) {
+    closes_at_once(16, 40);
 }
 
 TEST(a_thread_for_each_sees_it_through) {
@@ -215,20 +220,8 @@ TEST(a_thread_for_each_on_the_portable_engine) {
     CHECK_EQ(seen, 360);
 }
 
-/* What the descendants of two jobs hold open does not keep the run from closing. */
 TEST(close_kills_and_reaps_where_there_is_a_thread_for_each) {
-    fo_run_many *run;
-    struct fo_run_command command = shell("sleep 60 & sleep 60", NULL);
-    struct fo_run_result result;
-    CHECK_EQ(fo_run_many_open(2, 2, &run), 0);
-    for (int i = 0; i < 6; i++) {
-        CHECK(fo_run_many_submit(run, &command, 1) > 0);
-    }
-    while (fo_run_many_running(run) < 2) {
-        CHECK_EQ(fo_run_many_take(run, &result, 1, 1000000), 0);
-    }
-    fo_run_many_close(run);
-    CHECK(waitpid(-1, NULL, 0) < 0 && errno == ECHILD);
+    closes_at_once(2, 6);
 }
 
 TEST(commands_that_are_alike) {

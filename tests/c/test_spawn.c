@@ -11,6 +11,7 @@
 
 #include "api.h"
 #include "check.h"
+#include "spawned.h"
 
 static void engine(int which) {
     CHECK_EQ(fo_platform_use(which), 0);
@@ -18,11 +19,7 @@ static void engine(int which) {
 
 /* A request for a shell command. */
 static void shell(struct fo_spawn_request *request, const char *words, uint32_t count) {
-    fo_spawn_request_init(request);
-    request->arguments = words;
-    request->argument_count = count;
-    request->candidates = "/bin/sh";
-    request->candidate_count = 1;
+    ask_for(request, words, count, "/bin/sh");
 }
 
 static struct fo_wait_result wait_for(const struct fo_spawn_result *child) {
@@ -32,14 +29,6 @@ static struct fo_wait_result wait_for(const struct fo_spawn_result *child) {
         close(child->pidfd);
     }
     return ended;
-}
-
-static int open_descriptors(void) {
-    int count = 0;
-    for (int fd = 0; fd < 256; fd++) {
-        count += fcntl(fd, F_GETFD) >= 0;
-    }
-    return count;
 }
 
 static void nothing_left(int descriptors) {
@@ -268,11 +257,7 @@ static void *spawn_many(void *argument) {
     (void)argument;
     struct fo_spawn_request request;
     struct fo_spawn_result child;
-    fo_spawn_request_init(&request);
-    request.arguments = "true";
-    request.argument_count = 1;
-    request.candidates = "/bin/true";
-    request.candidate_count = 1;
+    ask_for(&request, "true", 1, "/bin/true");
     for (int i = 0; i < 50; i++) {
         request.streams[1] = i % 2 ? FO_STREAM_PIPE : FO_STREAM_NULL;
         CHECK_EQ(fo_spawn(&request, &child), 0);

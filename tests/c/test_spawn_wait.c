@@ -8,25 +8,14 @@
 
 #include "api.h"
 #include "check.h"
+#include "spawned.h"
 
 enum { THREADS = 8, ROUNDS = 40 };
-
-static int open_descriptors(void) {
-    int count = 0;
-    for (int fd = 0; fd < 256; fd++) {
-        count += fcntl(fd, F_GETFD) >= 0;
-    }
-    return count;
-}
 
 /* Starts a shell that ends with code 4 once its standard input is closed. */
 static void start(struct fo_spawn_child *child, uint32_t flags) {
     struct fo_spawn_request request;
-    fo_spawn_request_init(&request);
-    request.arguments = "sh\0-c\0read line; exit 4";
-    request.argument_count = 3;
-    request.candidates = "/bin/sh";
-    request.candidate_count = 1;
+    ask_for(&request, "sh\0-c\0read line; exit 4", 3, "/bin/sh");
     request.streams[0] = FO_STREAM_PIPE;
     request.flags |= flags;
     CHECK(fo_spawn_into(&request, child) > 0);
