@@ -82,6 +82,10 @@ static void set_timer(struct fo_run_many *run, struct run_slot *slot) {
     pthread_mutex_unlock(&run->lock);
 }
 
+static bool is_failure(const struct fo_run_result *result) {
+    return result->error != 0 || result->code != 0 || result->flags & (FO_RUN_TIMED_OUT | FO_RUN_LOST | FO_RUN_CANCELLED);
+}
+
 /* The slot goes back, the result out. */
 static void deliver(struct fo_run_many *run, struct run_slot *slot) {
     free(slot->copy);
@@ -98,6 +102,10 @@ static void deliver(struct fo_run_many *run, struct run_slot *slot) {
     run->starved = false;
     run->free_slots[run->free_count++] = slot->index;
     run_done_push(&run->done, &slot->child.result);
+    if (run->stop_at_failure && is_failure(&slot->child.result)) {
+        run->stopped = true;
+        run_many_cancel_queued(run);
+    }
     if (run->gathering && run_many_hurry(run)) {
         pthread_cond_signal(&run->gathered);
     }
@@ -217,6 +225,9 @@ static bool postpone(struct fo_run_many *run, struct run_slot *slot, uint32_t en
         run->running--;
         run->starved = !helped;
         run->free_slots[run->free_count++] = slot->index;
+        if (run->stopped) {
+            run_many_cancel_queued(run);
+        }
     }
     pthread_mutex_unlock(&run->lock);
     return postponed;

@@ -79,6 +79,9 @@ static int enqueue(struct fo_run_many *run, struct run_queued *made, uint32_t co
     for (uint32_t i = 0; result == 0 && i < count; i++) {
         run_queue_push(&run->queue, made[i]);
     }
+    if (run->stopped) {
+        run_many_cancel_queued(run);
+    }
     result = result < 0 ? result : (int)(run->queue.count + run->running);
     run->fed = true;
     bool wake = run_loop_may_start(run) && run->waiting > 0;
@@ -171,14 +174,26 @@ int fo_run_many_take(fo_run_many *run, struct fo_run_result *results, uint32_t c
     }
 }
 
-int fo_run_many_stop(fo_run_many *run) {
-    pthread_mutex_lock(&run->lock);
+void run_many_cancel_queued(struct fo_run_many *run) {
     while (run->queue.count > 0) {
         struct run_queued queued = run_queue_pop(&run->queue);
         struct fo_run_result result = {.token = queued.command.token, .error = ECANCELED, .flags = FO_RUN_CANCELLED};
         free(queued.copy);
         run_done_push(&run->done, &result);
     }
+}
+
+int fo_run_many_stop(fo_run_many *run) {
+    pthread_mutex_lock(&run->lock);
+    run->stopped = true;
+    run_many_cancel_queued(run);
+    pthread_mutex_unlock(&run->lock);
+    return 0;
+}
+
+int fo_run_many_stop_at_failure(fo_run_many *run) {
+    pthread_mutex_lock(&run->lock);
+    run->stop_at_failure = true;
     pthread_mutex_unlock(&run->lock);
     return 0;
 }

@@ -31,6 +31,8 @@ struct fo_run_many {
     uint32_t ended;   /* children delivered, ever */
     bool starved; /* no descriptors or processes left: wait until a child ends */
     bool closing;
+    bool stop_at_failure;
+    bool stopped;  /* nothing more is started */
     struct run_queue queue;
     struct run_done done;
     pthread_cond_t gathered; /* tells one who lets results gather that it is time to take them */
@@ -50,6 +52,9 @@ struct fo_run_many {
 
 /* Whether a command may be started now. Call with the run's lock held. */
 bool run_loop_may_start(const struct fo_run_many *run);
+
+/* Answers every command that is queued with a cancelled result. Call with the lock held. */
+void run_many_cancel_queued(struct fo_run_many *run);
 
 /* Whether results should be taken now and not be left to gather. Call with the lock held. */
 bool run_many_hurry(const struct fo_run_many *run);

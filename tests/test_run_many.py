@@ -148,6 +148,15 @@ def test_stop_on_error() -> None:
     assert not seen[0].success
 
 
+@pytest.mark.parametrize("count", [4, 400])
+@pytest.mark.parametrize("failing", [["false"], ["/no/such/program"], ["nul\0"]])
+def test_after_a_failure_nothing_more_is_started(tmp_path: pathlib.Path, count: int, failing: list[str]) -> None:
+    commands = [["true"], failing, *[["touch", str(tmp_path / "started")]] * count]
+    results = fastos.run_many(commands, jobs=1, stop_on_error=True)
+    assert [done.args[0] for done in results][-1] == failing[0]
+    assert not (tmp_path / "started").exists()
+
+
 def test_progress() -> None:
     seen: list[fastos.Progress] = []
     list(fastos.run_many([["true"], ["false"]], jobs=1, progress=seen.append))

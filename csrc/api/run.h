@@ -128,6 +128,10 @@ int fo_run_many_take(fo_run_many *run, struct fo_run_result *results, uint32_t c
 /* Starts nothing more: commands that are queued come back as cancelled results with ECANCELED. Returns 0. */
 int fo_run_many_stop(fo_run_many *run);
 
+/* Makes the first result that is no success do what fo_run_many_stop does, before the next command is started; what is
+ * queued later is cancelled too. Call before anything is queued. Returns 0. */
+int fo_run_many_stop_at_failure(fo_run_many *run);
+
 /* How many processes are alive. */
 int fo_run_many_running(fo_run_many *run);
 

@@ -65,11 +65,11 @@ class RunMany:
         self._ready: deque[Completed] = deque()
         self._held: dict[int, Completed] = {}  # ordered: results whose turn has not come
         self._next = self._turn = self._finished = self._failed = self._yielded = 0
-        self._exhausted = False
+        self._exhausted = self._stopped = False
         self._failure: BaseException | None = None
         self.skipped = 0
         self._pid = os.getpid()
-        self._many = backend.Many(jobs, max(1, min(jobs, default_jobs() + 1, 64)))
+        self._many = backend.Many(jobs, max(1, min(jobs, default_jobs() + 1, 64)), stop_on_error)
 
     @property
     def closed(self) -> bool:
@@ -119,8 +119,8 @@ class RunMany:
         self._finished += 1
         if not done.success:
             self._failed += 1
-            if self._stop_on_error and not self._exhausted:
-                self._exhausted = True
+            if self._stop_on_error and not self._stopped:  # one that never was a process; else it has stopped itself
+                self._exhausted = self._stopped = True
                 assert self._many is not None
                 self._many.stop()
         if not self._ordered:

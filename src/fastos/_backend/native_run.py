@@ -289,10 +289,12 @@ class Group:
 class Many:
     """Many processes at once, behind the interpreter's back."""
 
-    def __init__(self, jobs: int, spawners: int) -> None:
+    def __init__(self, jobs: int, spawners: int, stop_at_failure: bool) -> None:
         made = ffi.new("fo_run_many **")
         check(lib.fo_run_many_open(jobs, spawners, made))
         self._run: Any = made[0]
+        if stop_at_failure:
+            lib.fo_run_many_stop_at_failure(self._run)
         self._pid = os.getpid()
         self._jobs: dict[int, Job] = {}
         self._cgroups: dict[int, int] = {}

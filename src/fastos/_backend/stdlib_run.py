@@ -299,8 +299,9 @@ class Group:
 class Many:
     """Threads that run jobs from a queue; made as they are needed, at most one a job."""
 
-    def __init__(self, jobs: int, spawners: int) -> None:
+    def __init__(self, jobs: int, spawners: int, stop_at_failure: bool) -> None:
         self._most = jobs
+        self._stop_at_failure = stop_at_failure
         self._pid = os.getpid()
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
@@ -345,6 +346,8 @@ class Many:
                     run.kill(CANCELLED)
                 self._guard(run.finish)
                 result: Outcome | BaseException = run.outcome()
+                if self._stop_at_failure and (run.failure[0] or result.code or result.flags & (TIMED_OUT | CANCELLED)):
+                    self._stopping = True
             except BaseException as problem:  # take() raises it: nobody would ever hear of it here
                 result = problem
             with self._lock:
