@@ -1,7 +1,6 @@
 """Holding a process that was started: `Process`."""
 
 import io
-import math
 import os
 import signal
 import threading
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from fastos import _backend
 from fastos._exit_status import ExitStatus
 from fastos._pty import PtyFile
+from fastos._timeout import nanoseconds
 
 if TYPE_CHECKING:
     from fastos._backend import native_spawn as backend
@@ -191,7 +191,7 @@ class Process:
             while self._wait(-1) <= 0:  # a signal came, and its handler has run
                 pass
             return self._ended()
-        deadline = time.monotonic_ns() + max(0, math.ceil(timeout * 1e9))
+        deadline = time.monotonic_ns() + nanoseconds(timeout)
         while self._wait(max(0, deadline - time.monotonic_ns())) <= 0:
             if time.monotonic_ns() >= deadline:
                 raise TimeoutError(f"process {self.pid} still runs after {timeout} s")

@@ -4,7 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from fastos import _backend
 from fastos._completed import Completed, completed_from, no_process
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fastos._backend import native_run as backend
 else:
     backend = _backend.topic("run")
+
+_MOST_PROCESSES: Final = 1 << 22  # that Linux can have
 
 
 class Progress(NamedTuple):
@@ -56,6 +58,7 @@ class RunMany:
         jobs = default_jobs() if jobs is None else jobs
         if jobs < 1:
             raise ValueError("jobs must be at least 1")
+        jobs = min(jobs, _MOST_PROCESSES)
         self._feed = Feed(given, capture, stdin)
         self._total = len(commands) if isinstance(commands, Sized) else None
         self._commands = iter(commands)

@@ -11,6 +11,7 @@ from fastos import _backend, _spawn
 from fastos import _spawn_options as options
 from fastos._pty import PTY
 from fastos._run_job import Job
+from fastos._timeout import nanoseconds
 
 if TYPE_CHECKING:
     from fastos._backend import native_run as backend
@@ -117,10 +118,10 @@ class Plan:
         """The numbers that are the same for every command."""
         given, job = self.given, Job()
         timeout, limit = given.get("timeout"), given.get("output_limit")
-        job.timeout_ns = -1 if timeout is None else max(0, min(int(timeout * 1e9), 2**62))
+        job.timeout_ns = -1 if timeout is None else nanoseconds(timeout)
         if limit is not None and limit < 0:
             raise ValueError("output_limit must not be negative")
-        job.output_limit = -1 if limit is None else limit
+        job.output_limit = -1 if limit is None else min(limit, 2**63 - 1)
         job.kill_at_limit = bool(given.get("kill_at_limit", False))
         job.kill_tree = bool(given.get("kill_tree", True))
         job.input = self.encode_input(given.get("input"))

@@ -13,6 +13,7 @@ from fastos._batch import Batch, Rows, select
 from fastos._entry import Entry, entry_class
 from fastos._errors import error_from_errno
 from fastos._scan_options import TYPES, Options, check_fields, check_number, check_root
+from fastos._timeout import nanoseconds
 
 if TYPE_CHECKING:
     from fastos._backend import native_scan as backend
@@ -348,7 +349,7 @@ def scan(
     if max_entries is not None:
         options.max_entries = check_number("max_entries", max_entries, 1)
     if max_seconds is not None:
-        options.max_nanoseconds = _nanoseconds(max_seconds)
+        options.max_nanoseconds = _budget(max_seconds)
     if frontier is not None:
         options.frontier, options.visited = frontier.directories, frontier.visited
     if on_error not in ("collect", "raise") and not callable(on_error):
@@ -370,7 +371,7 @@ def scan(
         raise error_from_errno(error.errno or 0, root) from None
 
 
-def _nanoseconds(seconds: float) -> int:
+def _budget(seconds: float) -> int:
     if not seconds >= 0:
         raise ValueError(f"max_seconds must not be negative, not {seconds}")
-    return max(1, min(int(seconds * 1e9), 1 << 62))
+    return max(1, nanoseconds(seconds))

@@ -1,7 +1,6 @@
 """The drop-in Popen: the standard class, its children started, fed and waited for by the core."""
 
 import errno
-import math
 import os
 import subprocess as standard
 import sys
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastos import _backend
 from fastos._errors import SpawnError
+from fastos._timeout import nanoseconds
 
 if TYPE_CHECKING:
     from fastos._backend import native_communicate as communicating
@@ -135,7 +135,7 @@ class Popen(standard.Popen):  # type: ignore[type-arg]
             while child.wait(-1) <= 0:
                 pass
             return
-        deadline = time.monotonic_ns() + max(0, math.ceil(timeout * 1e9))
+        deadline = time.monotonic_ns() + nanoseconds(timeout)
         while child.wait(max(0, deadline - time.monotonic_ns())) <= 0:
             if time.monotonic_ns() >= deadline:
                 raise standard.TimeoutExpired(self.args, timeout)
@@ -155,7 +155,7 @@ class Popen(standard.Popen):  # type: ignore[type-arg]
         talk = self._talk
         if talk is None:
             talk = self._talk = self._begin(input)
-        while not talk.step(-1 if endtime is None else max(0, math.ceil((endtime - time.monotonic()) * 1e9))):
+        while not talk.step(-1 if endtime is None else nanoseconds(endtime - time.monotonic())):
             if talk.fed:
                 _close(self.stdin)
             if endtime is not None and time.monotonic() >= endtime:
