@@ -345,9 +345,10 @@ class Many:
                 if self._closing:
                     run.kill(CANCELLED)
                 self._guard(run.finish)
-                result: Outcome | BaseException = run.outcome()
-                if self._stop_at_failure and (run.failure[0] or result.code or result.flags & (TIMED_OUT | CANCELLED)):
-                    self._stopping = True
+                outcome = run.outcome()
+                failed = outcome.error or outcome.code or outcome.flags & (TIMED_OUT | CANCELLED)
+                self._stopping |= self._stop_at_failure and bool(failed)
+                result: Outcome | BaseException = outcome
             except BaseException as problem:  # take() raises it: nobody would ever hear of it here
                 result = problem
             with self._lock:
