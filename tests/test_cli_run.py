@@ -29,6 +29,11 @@ def test_lines_are_commands() -> None:
     assert cli("-k", stdin="echo 'a  b'\n\necho c\n").stdout == "a  b\nc\n"
 
 
+def test_blank_lines_and_comments() -> None:
+    done = cli("-k", stdin="# three\necho a\n  \n\n \t# more\necho '#b'\n")
+    assert (done.stdout, done.stderr, done.returncode) == ("a\n#b\n", "", 0)
+
+
 def test_lines_are_arguments() -> None:
     assert cli("-k", "--", "echo", "<{}>", stdin="a b\nc\n").stdout == "<a b>\n<c>\n"
 
@@ -99,6 +104,25 @@ def test_dry_run() -> None:
 
 def test_summary() -> None:
     assert "commands" in cli("--summary", "true", ":::", "x").stderr
+
+
+def test_without_rich() -> None:
+    code = "import sys; sys.modules['rich'] = None; from fastos.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = [sys.executable, "-c", code, "run", "--summary", "sh", "-c", "exit 3", ":::", "x"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 123
+    assert "failed         1" in done.stderr
+
+
+def test_interrupted_it_says_how_far_it_came() -> None:
+    command = [sys.executable, "-m", "fastos", "run", "-j1", "sh", "-c", "echo {}; exec {}", ":::", "true", "sleep 60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "true\n"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors == "fastos run: interrupted: 1 finished, 0 of them failed; what ran was killed\n"
 
 
 def test_interrupt_kills_the_trees(tmp_path: pathlib.Path) -> None:

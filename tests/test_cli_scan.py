@@ -64,10 +64,13 @@ EVERYTHING = {"a.py", "b.C", "src", "src/c.py", "src/deep", "src/deep/d.py", ".h
         (["-t", "f", "--older", "2000-01-01"], {"a.py"}),
         (["-t", "f", "--newer", "a.py", "-d", 1], {"b.C"}),
         (["-t", "f", "--newer", "1h", "-d", 1], {"b.C"}),
-        (["-H"], EVERYTHING - {".hidden", ".hidden/e.py"}),
+        (["--no-hidden"], EVERYTHING - {".hidden", ".hidden/e.py"}),
+        (["-name", "*.C", "-print"], {"b.C"}),
+        (["--newer", "9" * 400 + "y"], EVERYTHING),
         (["--prune", "src"], EVERYTHING - {"src/c.py", "src/deep", "src/deep/d.py"}),
         (["--prune", "src/deep"], EVERYTHING - {"src/deep/d.py"}),
         (["-t", "f", "--user", os.geteuid()], EVERYTHING - {"src", "src/deep", ".hidden", "link"}),
+        (["-type", "f", "-user", os.geteuid()], EVERYTHING - {"src", "src/deep", ".hidden", "link"}),
     ],
 )
 def test_filters(tree: Path, arguments: list[object], expected: set[str]) -> None:
@@ -80,6 +83,25 @@ def test_exclude_and_git(tree: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=tree, check=True)
     (tree / ".gitignore").write_text("src\n")
     assert listed(tree, "-g") == {".gitignore", "a.py", "b.C", ".hidden", ".hidden/e.py", "link"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-path", "./src/*"], "find's -path is not taken; write --path (below the root, and * stops at a slash)"),
+        (["-empty"], "find's -empty is not taken; write --type f --size 0"),
+        (["-exec", "rm", "{}", ";"], "find's -exec is not taken; write fastos run: "),
+        (["-delete"], "find's -delete is not taken"),
+        (["-type", "f", "-o", "-type", "d"], "find's -o is not taken"),
+        (["--path", "./src/*"], "no part of it is empty, '.' or '..'"),
+        (["--prune", "src/"], "no part of it is empty, '.' or '..'"),
+        (["--nonsense"], "fastos scan: error: unrecognized arguments: --nonsense"),
+    ],
+)
+def test_what_would_be_taken_for_something_else(tree: Path, arguments: list[str], message: str) -> None:
+    result = scan(*arguments, cwd=tree)
+    assert (result.stdout, result.returncode) == (b"", 2)
+    assert message in result.stderr.decode()
 
 
 def test_several_roots(tree: Path) -> None:

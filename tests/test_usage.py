@@ -1,5 +1,6 @@
 """du equals GNU du, whatever the tree and however many threads."""
 
+import base64
 import json
 import os
 import shutil
@@ -262,6 +263,42 @@ def test_command(tmp_path: Path) -> None:
     assert missing.returncode == 1
     assert missing.stderr == "fastos du: missing: No such file or directory\n"
     assert command("--top", "x").returncode == 2
+
+
+def test_command_cuts_nothing_off(tmp_path: Path) -> None:
+    """However long a name and however narrow the terminal: there are sizes, and names to go on with."""
+    name = "n" * 200
+    (tmp_path / "tree" / name).mkdir(parents=True)
+    (tmp_path / "tree" / name / ("f" * 200)).write_bytes(b"x" * 10000)
+    for columns in ("5", "80"):
+        done = command("--apparent", "--top", "1", "tree", cwd=tmp_path, env={**os.environ, "COLUMNS": columns})
+        lines = [line for line in done.stdout.splitlines() if "largest" not in line and "files" not in line]
+        assert [line.split()[1] for line in lines] == ["KiB"] * 3
+        assert not any(line.endswith(" ") for line in done.stdout.splitlines())
+
+
+def test_command_levels_and_lines(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b" / "c" / "d").mkdir(parents=True)
+    every = command("-0", "a", cwd=tmp_path).stdout.split("\0")
+    assert [line.partition("\t")[2] for line in every] == ["a", "a/b", "a/b/c", "a/b/c/d", ""]
+    one = command("-0", "-d", "1", "a", cwd=tmp_path).stdout.split("\0")
+    assert one == [*every[:2], ""]
+    assert len(command("-s", "a", "a/..", cwd=tmp_path).stdout.splitlines()) == 2
+
+
+def test_command_json_of_some_roots(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"\xff")).mkdir()
+    one = json.loads(command("--json", ".", cwd=tmp_path).stdout)
+    assert base64.b64decode(one["children"][0]["path_bytes"]) == b"./\xff"
+    assert one["children"][0]["path"] == "./\ufffd"
+    assert json.loads(command("--json", "missing", cwd=tmp_path).stdout) is None
+    assert [usage["path"] for usage in json.loads(command("--json", "missing", ".", cwd=tmp_path).stdout)] == ["."]
+
+
+def test_command_without_rich() -> None:
+    code = "import sys; sys.modules['rich'] = None; from fastos.cli import main; sys.exit(main(['du']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "fastos du: this needs rich: pip install 'fastos[cli]'\n")
 
 
 def test_a_file_linked_from_two_roots_counts_once(tmp_path: Path) -> None:

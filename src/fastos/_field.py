@@ -208,13 +208,16 @@ class TextField(_Field):  # noqa: PLW1641  (== makes a predicate)
         directories. There is no escape but the class: `[*]`. `?` and classes take one character where the text is
         UTF-8 and one byte where it is not. `ignore_case` pairs letters one to one, as Unicode's lower case does.
 
-        Raises ValueError for a pattern that nothing can match: a slash in a name, or one in front of a path.
+        Raises ValueError for a pattern that nothing can match: a slash in a name; in a path one in front or at the end,
+        or a part that is empty, `.` or `..`.
         """
         text = _glob.decode(self._bytes(pattern))
         if self._name != "path" and "/" in text:
             raise ValueError(f"a {self._name} holds no slash: use field.path.glob({pattern!r})")
-        if self._name == "path" and text.startswith("/"):
-            raise ValueError(f"field.path is below the root and begins with no slash: {pattern!r}")
+        if self._name == "path" and text and not {"", ".", ".."}.isdisjoint(text.split("/")):
+            raise ValueError(
+                f"field.path is below the root, such as src/main.c: no part of it is empty, '.' or '..': {pattern!r}"
+            )
         tokens = _glob.parse(text, "path" if self._name == "path" else "name", bool(ignore_case))
         suffix = ", ignore_case=True" if ignore_case else ""
         return Glob(self._name, f"{self!r}.glob({pattern!r}{suffix})", tokens)

@@ -347,7 +347,8 @@ class Many:
                 self._guard(run.finish)
                 outcome = run.outcome()
                 failed = outcome.error or outcome.code or outcome.flags & (TIMED_OUT | CANCELLED)
-                self._stopping |= self._stop_at_failure and bool(failed)
+                if self._stop_at_failure and failed:
+                    self._stopping = True
                 result: Outcome | BaseException = outcome
             except BaseException as problem:  # take() raises it: nobody would ever hear of it here
                 result = problem

@@ -31,6 +31,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
+        command.set_defaults(parser=command)
         if only in (None, name):
             importlib.import_module(f"fastos.cli.{name}").configure(command)
     return parser
@@ -41,11 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     named = arguments[0] if arguments and arguments[0] in COMMANDS else ""
     if named == "install":  # its streams, errors and exit code are the program's
-        return _run(build_parser(only=named).parse_args(arguments))
+        return _run(_parse(arguments, named))
     _streams.complete()
     _streams.escape_what_cannot_be_written()
     try:
-        code = _run(build_parser(only=named).parse_args(arguments))
+        code = _run(_parse(arguments, named))
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -55,12 +56,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         _streams.discard_output()
         where = error.filename or ("standard output" if error.errno in _OF_OUTPUT else None)
         return _fail(named, FAILED, f"{where}: {error.strerror}" if where else error)
-    except (ImportError, NotImplementedError) as error:
+    except ImportError as error:
+        missing = (error.name or "").partition(".")[0]
+        extra = {"rich": "cli", "msgspec": "supervise", "prometheus_client": "metrics"}.get(missing)
+        return _fail(named, USAGE, f"this needs {missing}: pip install 'fastos[{extra}]'" if extra else error)
+    except NotImplementedError as error:
         return _fail(named, USAGE, error)
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:
         _streams.let_go_of_errors()
+
+
+def _parse(arguments: list[str], named: str) -> argparse.Namespace:
+    options, unknown = build_parser(only=named).parse_known_args(arguments)
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return options
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from fastos._field import field
 from fastos._predicate import And, Or, Predicate
+from fastos._timeout import nanoseconds
 
 TYPES: Final = {
     "f": "file",
@@ -36,10 +37,10 @@ def size(text: str) -> Predicate:
 def moment(text: str) -> int:
     """A moment in nanoseconds: a time ago (`2d`, `90min`), a date (`2024-01-31T12:00`), or a file's mtime."""
     if match := re.fullmatch(r"(\d+(?:\.\d+)?)(s|min|h|d|w|y)", text):
-        return time.time_ns() - int(float(match[1]) * _SECONDS[match[2]] * 1e9)
+        return time.time_ns() - nanoseconds(float(match[1]) * _SECONDS[match[2]])
     try:
         return int(datetime.fromisoformat(text).timestamp()) * 1_000_000_000
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     try:
         return os.stat(text).st_mtime_ns

@@ -54,14 +54,18 @@ def lines(blocks: Iterable[bytes], *, zero: bool, terminal: bool) -> Iterator[by
             yield text.encode("utf-8", "backslashreplace")
 
 
-def to_json(path: bytes, kind: str, fields: dict[str, int]) -> str:
-    """One entry as a line of JSON: `path`, `type` and the fields asked for. Where the path is not UTF-8, `path` has
-    U+FFFD in place of what is not, and `path_bytes` the path itself in base64."""
+def path_record(path: bytes) -> dict[str, str]:
+    """A path for JSON: `path`; where that is not UTF-8 it has U+FFFD in place of what is not, and `path_bytes` is the
+    path itself in base64."""
     try:
-        record: dict[str, Any] = {"path": path.decode("utf-8")}
+        return {"path": path.decode("utf-8")}
     except UnicodeDecodeError:
-        record = {"path": path.decode("utf-8", "replace"), "path_bytes": base64.b64encode(path).decode("ascii")}
-    return json.dumps({**record, "type": kind, **fields}, ensure_ascii=False)
+        return {"path": path.decode("utf-8", "replace"), "path_bytes": base64.b64encode(path).decode("ascii")}
+
+
+def to_json(path: bytes, kind: str, fields: dict[str, int]) -> str:
+    """One entry as a line of JSON: its path, `type` and the fields asked for."""
+    return json.dumps({**path_record(path), "type": kind, **fields}, ensure_ascii=False)
 
 
 def json_line(entry: Entry, names: tuple[str, ...]) -> str:

@@ -27,14 +27,15 @@ def escape_what_cannot_be_written() -> None:
 
 
 def console(**options: Any) -> Any:
-    """rich's Console, which lets a closed pipe be told like any other error in place of ending the program."""
+    """rich's Console, which lets a closed pipe be told like any other error in place of ending the program, and where
+    the output is no terminal breaks no line."""
     from rich.console import Console
 
     class Plain(Console):
         def on_broken_pipe(self) -> None:
             raise  # noqa: PLE0704  (rich calls it while it handles the BrokenPipeError)
 
-    return Plain(**options)
+    return Plain(**options, width=None if sys.stdout.isatty() else 1 << 16)
 
 
 def discard_output(fd: int = 1) -> None:

@@ -7,21 +7,22 @@ interrupted (with the counts so far on standard error), 141 whoever read the out
 import argparse
 import json
 import os
+import shutil
 import stat
 import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from rich import filesize
-from rich.table import Table
 from rich.text import Text
 
 from fastos._usage import Usage, UsageCounts, measure
-from fastos.cli._listing import named, printable
+from fastos.cli._listing import named, path_record, printable
 from fastos.cli._numbers import natural, take_as_values
 from fastos.cli._streams import console
 
-_BAR = 20
+_BAR, _ROOM_FOR_BAR = 20, 60  # columns
+_LEVELS = 2
 
 
 class _Glyphs(NamedTuple):
@@ -51,15 +52,22 @@ def _glyphs() -> _Glyphs:
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("roots", nargs="*", default=["."], metavar="ROOT", help="what to measure (default: .)")
     parser.add_argument("-s", "--summary", action="store_true", help="one line a root")
-    parser.add_argument("-d", "--max-depth", type=natural, default=2, metavar="N", help="levels to show (default: 2)")
     parser.add_argument(
-        "-n", "--children", type=natural, default=8, metavar="N", help="directories to show in each (default: 8)"
+        "-d", "--max-depth", type=natural, metavar="N", help=f"levels to show (default: {_LEVELS}; with -0 all)"
+    )
+    parser.add_argument(
+        "-n",
+        "--children",
+        type=natural,
+        default=8,
+        metavar="N",
+        help="of the tree: directories to show in each (default: 8)",
     )
     parser.add_argument("--top", type=natural, default=0, metavar="N", help="show the N largest files (at most 1000)")
     parser.add_argument("--apparent", action="store_true", help="sizes of files, not the blocks that they occupy")
     parser.add_argument("-x", "--same-filesystem", action="store_true", help="stay on each root's file system")
     parser.add_argument("-0", "--null", action="store_true", help="plain lines 'BYTES<TAB>PATH' ended by NUL, no tree")
-    parser.add_argument("--json", action="store_true", help="JSON, sizes in bytes")
+    parser.add_argument("--json", action="store_true", help="JSON, sizes in bytes; of several roots an array")
     take_as_values(parser)
     parser.epilog = __doc__.split("\n\n", 1)[1]
 
@@ -74,7 +82,7 @@ class _ProgressLine:
     def __call__(self, counts: UsageCounts) -> None:
         self.counts = counts
         if self.shown:
-            sys.stderr.write(f"\r\x1b[K{self.describe()}")
+            sys.stderr.write(f"\r\x1b[K{self.describe()[: shutil.get_terminal_size().columns - 1]}")
             sys.stderr.flush()
 
     def describe(self) -> str:
@@ -97,9 +105,8 @@ def main(options: argparse.Namespace) -> int:
             try:
                 if _lies_in(root, counted, options.same_filesystem):
                     continue
-                depth = None if options.null and not options.summary else options.max_depth
                 earlier = measured[-1] if measured else None
-                usage = measure(root, earlier, options.apparent, options.same_filesystem, depth, None, line)
+                usage = measure(root, earlier, options.apparent, options.same_filesystem, _depth(options), None, line)
             except OSError as error:
                 line.clear()
                 _complain(error)
@@ -116,6 +123,16 @@ def main(options: argparse.Namespace) -> int:
         print(f"fastos du: interrupted; so far {line.describe()}", file=sys.stderr)
         return 130
     return code
+
+
+def _depth(options: argparse.Namespace) -> int | None:
+    """How many levels are shown."""
+    if options.summary:
+        return 0
+    if options.max_depth is None and not options.null:
+        return _LEVELS
+    depth: int | None = options.max_depth
+    return depth
 
 
 def _lies_in(root: str, counted: set[tuple[int, int]], same_filesystem: bool) -> bool:
@@ -152,7 +169,7 @@ def _human(size: int) -> str:
 def _show(measured: list[Usage], options: argparse.Namespace) -> None:
     if options.json:
         data = [_as_data(usage, options) for usage in measured]
-        json.dump(data if len(data) != 1 else data[0], sys.stdout, indent=2)
+        json.dump(data if len(options.roots) > 1 else data[0] if data else None, sys.stdout, indent=2)
         sys.stdout.write("\n")
     elif options.null:
         for usage in measured:
@@ -161,15 +178,14 @@ def _show(measured: list[Usage], options: argparse.Namespace) -> None:
         sys.stdout.flush()
     else:
         screen = console(highlight=False, soft_wrap=True)
+        bar = _BAR if screen.width >= _ROOM_FOR_BAR and not options.summary else 0
         for usage in measured:
-            screen.print(_table(usage, options))
-            if options.top:
-                screen.print(_top(usage, options.top))
+            screen.print(Text("\n").join(_lines(usage, options, bar)))
 
 
 def _as_data(usage: Usage, options: argparse.Namespace) -> dict[str, Any]:
-    data = {
-        "path": usage.path,
+    data: dict[str, Any] = {
+        **path_record(os.fsencode(usage.path)),
         "total": usage.total,
         "allocated": usage.allocated,
         "apparent": usage.apparent,
@@ -177,34 +193,39 @@ def _as_data(usage: Usage, options: argparse.Namespace) -> dict[str, Any]:
         "directories": usage.directories,
     }
     if usage.depth == 0:
-        data["errors"] = [{"path": str(e.filename), "errno": e.errno, "error": e.strerror} for e in usage.errors]
+        data["errors"] = [
+            {**path_record(os.fsencode(e.filename)), "errno": e.errno, "error": e.strerror} for e in usage.errors
+        ]
         if options.top:
-            data["top"] = [{"path": item.path, "size": item.size} for item in usage.top(options.top)]
+            data["top"] = [{**path_record(os.fsencode(i.path)), "size": i.size} for i in usage.top(options.top)]
     if not options.summary:
         data["children"] = [_as_data(child, options) for child in usage.children]
     return data
 
 
-def _grid() -> Table:
-    table = Table.grid(padding=(0, 1))
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    return table
-
-
-def _table(usage: Usage, options: argparse.Namespace) -> Table:
-    table = _grid()
-    whole, glyphs = max(usage.total, 1), _glyphs()
+def _lines(usage: Usage, options: argparse.Namespace, bar: int) -> Iterator[Text]:
+    """What is shown of one root."""
+    glyphs = _glyphs()
+    whole = None if options.summary else max(usage.total, 1)
     for name, size, style in _rows(usage, options, glyphs, "", ""):
-        share = size / whole
-        full = round(share * _BAR)
-        bar = Text(glyphs.full * full, "cyan") + Text(glyphs.free * (_BAR - full), "dim")
-        table.add_row(Text(_human(size), "bold"), Text(f"{share:4.0%}"), bar, Text(name, style))
-    counts = f"{usage.files:,} files, {usage.directories:,} directories"
-    table.add_row("", "", "", Text(counts + (f", {len(usage.errors)} errors" if usage.errors else ""), "dim"))
-    return table
+        full = round(size / max(usage.total, 1) * bar)
+        yield _line(
+            size, whole, Text(glyphs.full * full, "cyan") + Text(glyphs.free * (bar - full), "dim"), name, style
+        )
+    if not options.summary:
+        indent = " " * len(_line(0, whole, Text(" " * bar), "", ""))
+        errors = f", {len(usage.errors)} errors" if usage.errors else ""
+        yield Text(f"{indent}{usage.files:,} files, {usage.directories:,} directories{errors}", "dim")
+    if options.top:
+        yield Text(f"largest files of {printable(os.fsencode(usage.path))}", "bold")
+        for item in usage.top(options.top):
+            yield _line(item.size, max(usage.total, 1), Text(), printable(os.fsencode(item.path)), "")
+
+
+def _line(size: int, whole: int | None, bar: Text, name: str, style: str) -> Text:
+    """Size, share of the whole, bar and name, in columns; never cut off."""
+    share = "" if whole is None else f" {size / whole:4.0%}"
+    return Text.assemble((f"{_human(size):>10}", "bold"), share, " " if bar else "", bar, " ", (name, style))
 
 
 def _rows(
@@ -222,12 +243,3 @@ def _rows(
         yield from _rows(child, options, glyphs, below + head, below + rest_of_it)
     if rest:
         yield f"{below}{glyphs.last}{glyphs.dots} {len(rest):,} more", sum(child.total for child in rest), "dim"
-
-
-def _top(usage: Usage, count: int) -> Table:
-    table = _grid()
-    table.add_row("", "", "", Text(f"largest files of {printable(os.fsencode(usage.path))}", "bold"))
-    for item in usage.top(count):
-        share = f"{item.size / max(usage.total, 1):4.0%}"
-        table.add_row(Text(_human(item.size), "bold"), Text(share), "", Text(printable(os.fsencode(item.path))))
-    return table

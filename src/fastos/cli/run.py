@@ -17,6 +17,8 @@ from typing import IO, Any
 
 from fastos._completed import Completed
 from fastos._run_many import Progress, run_many
+from fastos.cli import INTERRUPTED
+from fastos.cli._listing import printable
 from fastos.cli._numbers import natural, positive, seconds, take_as_values
 
 _EXAMPLES = """\
@@ -24,7 +26,7 @@ examples:
   fastos run -j4 gzip -9 {} ::: *.log           one command an argument; {} is the argument, else it is appended
   fastos run -j4 -a files.txt -- wc -l          one command a line of files.txt
   find . -print0 | fastos run -0 -- md5sum      NUL-terminated arguments from standard input
-  fastos run < commands.txt                     each line is a command (--shell: for the shell)
+  fastos run < commands.txt                     each line is a command, # a comment (--shell: for sh)
 """
 
 
@@ -45,7 +47,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--no-progress", action="store_true", help="no progress bar on a terminal")
     add("--summary", action="store_true", help="print a table of what ran (the default on a terminal)")
     take_as_values(parser)
-    parser.set_defaults(parser=parser)
     add("words", nargs=argparse.REMAINDER, metavar="COMMAND ... [::: ARGUMENT ...]", help="see the examples")
 
 
@@ -98,11 +99,16 @@ def commands(options: argparse.Namespace) -> Iterable[list[str]]:
         if options.shell:
             line = " ".join(_fill_in(words, shlex.quote(argument))) if words else argument
             yield ["/bin/sh", "-c", line]
-        else:
-            yield _fill_in(words, argument) if words else _split(argument)
+        elif words:
+            yield _fill_in(words, argument)
+        elif command := _split(argument):
+            yield command
 
 
 def _split(line: str) -> list[str]:
+    """A line's words; none where it is blank or a comment."""
+    if line.lstrip().startswith("#"):
+        return []
     try:
         return shlex.split(line)
     except ValueError as error:
@@ -151,7 +157,7 @@ class Report:
             self.failures.append(completed)
         if completed.error is not None or completed.timed_out:
             what = completed.error or f"killed after {completed.duration:.1f} s"
-            print(f"fastos run: {shlex.join(map(os.fsdecode, completed.args))}: {what}", file=sys.stderr)
+            print(f"fastos run: {_words(completed)}: {what}", file=sys.stderr)
 
     def close(self) -> None:
         if self._results is not None:
@@ -185,7 +191,7 @@ def _usage(completed: Completed) -> dict[str, float] | None:
 def _as_json(completed: Completed, attempts: int) -> dict[str, Any]:
     return {
         "index": completed.index,
-        "command": [os.fsdecode(word) for word in completed.args],
+        "command": [os.fsencode(word).decode(errors="backslashreplace") for word in completed.args],
         "returncode": completed.returncode,
         "error": None if completed.error is None else str(completed.error),
         "timed_out": completed.timed_out,
@@ -199,37 +205,34 @@ def _as_json(completed: Completed, attempts: int) -> dict[str, Any]:
 
 
 def _print_summary(report: Report) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=None, show_header=False)
-    table.add_row("commands", str(report.finished))
-    table.add_row("failed", str(report.failed))
-    table.add_row("out of time", str(report.timed_out))
-    table.add_row("run time, all", f"{report.seconds:.3f} s")
-    table.add_row("CPU time, all", f"{report.cpu:.3f} s")
+    rows = [
+        ("commands", str(report.finished)),
+        ("failed", str(report.failed)),
+        ("out of time", str(report.timed_out)),
+        ("run time, all", f"{report.seconds:.3f} s"),
+        ("CPU time, all", f"{report.cpu:.3f} s"),
+    ]
     if report.slowest is not None:
-        table.add_row("slowest", f"{report.slowest.duration:.3f} s: {_words(report.slowest)}")
-    for completed in report.failures:
-        table.add_row("failed", f"{completed.returncode}: {_words(completed)}")
-    Console(stderr=True).print(table)
+        rows.append(("slowest", f"{report.slowest.duration:.3f} s: {_words(report.slowest)}"))
+    rows += [("failed", f"{completed.returncode}: {_words(completed)}") for completed in report.failures]
+    print(*(f"{name:13}  {value}" for name, value in rows), sep="\n", file=sys.stderr)
 
 
 def _words(completed: Completed) -> str:
-    from rich.markup import escape
-
-    return escape(shlex.join(map(os.fsdecode, completed.args)))
+    return printable(os.fsencode(shlex.join(map(os.fsdecode, completed.args))))
 
 
 class _Bar:
-    """A live progress bar on standard error, or nothing."""
+    """A live progress bar on standard error; nothing where it is not wanted or rich is missing."""
 
     def __init__(self, wanted: bool) -> None:
         self._progress: Any = None
         if wanted:
-            from rich.console import Console
-            from rich.progress import Progress as Live
-
+            try:
+                from rich.console import Console
+                from rich.progress import Progress as Live
+            except ImportError:
+                return
             self._progress = Live(console=Console(stderr=True), transient=True)
             self._task = self._progress.add_task("running", total=None)
             self._progress.start()
@@ -243,6 +246,9 @@ class _Bar:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.hide()
+
+    def hide(self) -> None:
         if self._progress is not None:
             self._progress.stop()
 
@@ -291,7 +297,13 @@ def main(options: argparse.Namespace) -> int:
     terminal = sys.stderr.isatty()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.closing(Report(options)) as report, _Bar(terminal and not options.no_progress) as bar:
-        _execute(options, report, bar)
+        try:
+            _execute(options, report, bar)
+        except KeyboardInterrupt:
+            bar.hide()
+            counts = f"{report.finished} finished, {report.failed} of them failed; what ran was killed"
+            print(f"fastos run: interrupted: {counts}", file=sys.stderr)
+            return INTERRUPTED
     if options.summary or (terminal and report.finished > 1):
         _print_summary(report)
     return report.code

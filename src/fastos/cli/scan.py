@@ -19,7 +19,7 @@ OK, ERRORS = 0, 1
 
 _EPILOG = f"""\
 Options of one kind are alternatives (--name a --name b), different kinds have to hold together.
-find's own spellings -name -iname -path -regex -type -size -newer -mindepth -maxdepth -xdev -print0 -L are taken too.
+find's -name -iname -type -size -newer -user -group -mindepth -maxdepth -xdev -print -print0 -L are taken too.
 
 sizes    +1M above 1 MiB, -10k below 10 KiB, 512 exactly; units c (bytes, the default) k M G T P
 times    2d or 90min or 1w (a time ago), 2024-01-31 or 2024-01-31T12:00, or an existing file (its mtime)
@@ -32,6 +32,38 @@ exit codes
   {INTERRUPTED}  interrupted (Ctrl-C); what was found so far has been written
   {PIPE_CLOSED}  whoever read the output has closed it
 """
+
+
+# What else find has: nothing of it is to be taken for one of the short options with a value behind it.
+_FIND = (
+    "-a -amin -and -anewer -atime -cmin -cnewer -ctime -daystart -delete -depth -empty -exec -execdir -executable "
+    "-false -files0-from -fls -follow -fprint -fprint0 -fprintf -fstype -gid -ilname -inum -ipath -iregex -iwholename "
+    "-links -lname -ls -mmin -mount -mtime -newerXY -newermt -nogroup -noleaf -not -nouser -o -ok -okdir -or -path "
+    "-perm -printf -prune -quit -readable -regex -regextype -samefile -true -uid -used -wholename -writable -xtype"
+)
+_INSTEAD = {
+    "-path": "--path (below the root, and * stops at a slash)",
+    "-wholename": "--path (below the root, and * stops at a slash)",
+    "-regex": "--regex (found anywhere in the name)",
+    "-prune": "--prune GLOB",
+    "-empty": "--type f --size 0",
+    "-mtime": "--newer or --older, with a time such as 2d",
+    "-mmin": "--newer or --older, with a time such as 90min",
+    "-newermt": "--newer",
+    "-follow": "-L",
+    "-mount": "-x",
+    "-ls": "--long",
+    "-exec": "fastos run: fastos scan -0 ... | fastos run -0 -- COMMAND",
+}
+
+
+class _NotTaken(argparse.Action):
+    """An option of find's that means nothing here."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *rest: Any) -> None:
+        option = rest[-1]
+        instead = f"; write {_INSTEAD[option]}" if option in _INSTEAD else ""
+        parser.error(f"find's {option} is not taken{instead}")
 
 
 def _add(parser: Any, *names: str, find: str = "", **options: Any) -> None:
@@ -59,8 +91,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     glob: dict[str, Any] = {"action": "append", "default": [], "metavar": "GLOB"}
     _add(chosen, "--name", find="-name", **glob, help="the name matches")
     _add(chosen, "--iname", find="-iname", **glob, help="the name matches in whatever case")
-    _add(chosen, "--path", find="-path", **glob, help="the path below the root matches: 'src/**/*.c'")
-    _add(chosen, "--regex", find="-regex", **{**glob, "metavar": "RE"}, help="Python's re finds this in the name")
+    _add(chosen, "--path", **glob, help="the path below the root matches: 'src/**/*.c'")
+    _add(chosen, "--regex", **{**glob, "metavar": "RE"}, help="Python's re finds this in the name")
     chosen.add_argument("-e", "--suffix", action="append", default=[], type=_filters.suffix, help="such as py or .py")
     kinds: dict[str, Any] = {"action": "append", "default": [], "type": _filters.types, "metavar": "TYPES"}
     _add(chosen, "-t", "--type", find="-type", **kinds, help="f file, d directory, l symlink, p s c b; f,d for either")
@@ -69,13 +101,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     times: dict[str, Any] = {"type": _filters.moment, "metavar": "TIME"}
     _add(chosen, "--newer", find="-newer", **times, help="modified after: 2d (ago), a date, a file")
     chosen.add_argument("--older", **times, help="modified before")
-    chosen.add_argument("--user", type=_filters.user, help="owned by, a name or a number")
-    chosen.add_argument("--group", type=_filters.group, help="of this group, a name or a number")
+    _add(chosen, "--user", find="-user", type=_filters.user, help="owned by, a name or a number")
+    _add(chosen, "--group", find="-group", type=_filters.group, help="of this group, a name or a number")
     entered = parser.add_argument_group("where to look")
     depth: dict[str, Any] = {"type": natural, "metavar": "N"}
     _add(entered, "--min-depth", find="-mindepth", **depth, default=1, help="0 lists the root too (1)")
     _add(entered, "-d", "--max-depth", find="-maxdepth", **depth, help="1 lists the root's own entries only")
-    entered.add_argument("-H", "--no-hidden", action="store_true", help="nothing whose name begins with a dot")
+    entered.add_argument("--no-hidden", action="store_true", help="nothing whose name begins with a dot")
     entered.add_argument("-g", "--ignore-git", action="store_true", help="leave out what git would")
     entered.add_argument("-E", "--exclude", **{**glob, "metavar": "PATTERN"}, help="leave out, as a line of .gitignore")
     entered.add_argument("--prune", **glob, help="list such directories, do not enter them; with a slash: by path")
@@ -91,8 +123,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     form.add_argument("-c", "--count", action="store_true", help="only how many there are")
     shown.add_argument("--fields", type=_fields, default=(), metavar="A,B", help="with --json: size, mtime_ns, ...")
     shown.add_argument("--sort", action="store_true", help="in byte order, once all is read")
+    shown.add_argument("-print", action="store_true", help=argparse.SUPPRESS)  # find's, and what is done anyway
     shown.add_argument("--stats", action="store_true", help="at the end, on the error output: what was done")
-    parser.set_defaults(parser=parser)
+    parser.add_argument(*_FIND.split(), nargs=0, action=_NotTaken, help=argparse.SUPPRESS)
     take_as_values(parser)
 
 
