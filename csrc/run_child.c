@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "run.h"
+#include "spawn.h"
 
 enum { FIRST_PAUSE_NS = 500000, LONGEST_PAUSE_NS = 32000000 };
 
@@ -20,14 +21,8 @@ static struct fo_spawn_request make_request(const struct fo_run_command *command
     for (int stream = 0; null >= 0 && stream < 3; stream++) {
         request.streams[stream] = request.streams[stream] == FO_STREAM_NULL ? null : request.streams[stream];
     }
-    if (mask != NULL && !(request.flags & FO_SPAWN_SIGNAL_MASK)) {
-        request.flags |= FO_SPAWN_SIGNAL_MASK;
-        request.signal_mask = 0;
-        for (int number = 1; number <= 64; number++) {
-            if (sigismember(mask, number) == 1) {
-                request.signal_mask |= (uint64_t)1 << (number - 1);
-            }
-        }
+    if (mask != NULL) {
+        fo_spawn_request_mask(&request, mask);
     }
     return request;
 }

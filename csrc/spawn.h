@@ -98,6 +98,10 @@ void fo_spawn_set_mask(struct fo_spawn_plan *plan);
 void fo_spawn_block_signals(struct fo_spawn_plan *plan);
 void fo_spawn_unblock_signals(struct fo_spawn_plan *plan);
 
+/* Lets the request say that the child shall have this mask, unless it says another: for a child that is started by
+ * another thread than the caller's. */
+void fo_spawn_request_mask(struct fo_spawn_request *request, const sigset_t *mask);
+
 /* spawn_owner.c: drops the ids and verifies them. Returns 0, or -1 with the report made. */
 int fo_spawn_drop_owner(struct fo_spawn_plan *plan);
 

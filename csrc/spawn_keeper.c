@@ -95,8 +95,15 @@ int fo_spawn_start_kept(struct fo_spawn_plan *plan, struct fo_spawn_result *resu
         return fo_spawn_start(plan, result);
     }
     struct order order = {.plan = plan, .result = result};
+    const struct fo_spawn_request *given = plan->request;
+    struct fo_spawn_request request = *given;
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    fo_spawn_request_mask(&request, &mask); /* not that of the thread, which has everything blocked */
+    plan->request = &request;
     pthread_once(&once, watch_forks);
     int failed = hand_over(&keeper, &order);
+    plan->request = given;
     if (failed < 0) {
         errno = -failed;
         fo_spawn_fail(plan, FO_STEP_FORK, 0);

@@ -4,6 +4,19 @@
 #include "spawn.h"
 #include "spawn_system.h"
 
+void fo_spawn_request_mask(struct fo_spawn_request *request, const sigset_t *mask) {
+    if (request->flags & FO_SPAWN_SIGNAL_MASK) {
+        return;
+    }
+    request->flags |= FO_SPAWN_SIGNAL_MASK;
+    request->signal_mask = 0;
+    for (int number = 1; number <= FO_SPAWN_SIGNALS; number++) {
+        if (sigismember(mask, number) == 1) {
+            request->signal_mask |= (uint64_t)1 << (number - 1);
+        }
+    }
+}
+
 #ifdef __linux__
 
 /* The kernel's struct sigaction, of which only "handler" is looked at; all zero is SIG_DFL on every machine. */

@@ -238,6 +238,23 @@ def test_die_with_parent_by_another_signal() -> None:
 
 
 @pytest.mark.native
+def test_die_with_parent_keeps_the_callers_signal_mask() -> None:
+    """Whichever thread it is that has to start it: in a process of its own, since that thread stays."""
+    code = """
+import fastos, signal, threading
+def show():
+    for mask in [], [signal.SIGTERM]:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        fastos.spawn(["sed", "-n", "s/^SigBlk://p", "/proc/self/status"], die_with_parent=True).wait()
+thread = threading.Thread(target=show)
+thread.start()
+thread.join()
+"""
+    found = output([sys.executable, "-c", code]).split()
+    assert [int(mask, 16) for mask in found] == [0, 1 << signal.SIGTERM - 1]
+
+
+@pytest.mark.native
 def test_die_with_parent_wants_a_signal() -> None:
     error = raised(die_with_parent=100)
     assert (error.step, error.errno) == ("die_with_parent", errno.EINVAL)
