@@ -221,6 +221,9 @@ struct run_queued run_queue_pop(struct run_queue *queue);
 int run_pipe_open(int ends[2]);
 void run_pipe_close(int ends[2]);
 
+/* Makes the reading end readable, for all who wait for it, until a byte is read. */
+void run_pipe_tell(const int ends[2]);
+
 /* Frees the results and closes what tells that they wait. */
 void run_done_close(struct run_done *done);
 

@@ -20,7 +20,7 @@ static uint64_t event_data(const struct run_slot *slot, enum run_kind kind) {
 /* -- slots; the run's lock is held ---------------------------------------------------------------------------- */
 
 /* Makes room for one slot more. Returns 0 or -ENOMEM. */
-static int grow_slots(struct fo_run_many *run) {
+static int make_room(struct fo_run_many *run) {
     if (run->slot_count < run->slot_capacity) {
         return 0;
     }
@@ -36,26 +36,23 @@ static int grow_slots(struct fo_run_many *run) {
     return 0;
 }
 
-/* Returns a slot that is not in use, or NULL without memory. */
-static struct run_slot *take_slot(struct fo_run_many *run) {
-    if (run->free_count > 0) {
-        return run->slots[run->free_slots[--run->free_count]];
-    }
-    if (grow_slots(run) < 0) {
-        return NULL;
-    }
-    struct run_slot *slot = calloc(1, sizeof *slot);
-    if (slot != NULL) {
+int run_loop_reserve(struct fo_run_many *run, uint32_t count) {
+    while (run->slot_count < count && run->slot_count < run->jobs) {
+        struct run_slot *slot = make_room(run) == 0 ? calloc(1, sizeof *slot) : NULL;
+        if (slot == NULL) {
+            return -ENOMEM;
+        }
         pthread_mutex_init(&slot->lock, NULL);
         slot->index = run->slot_count;
         run->slots[run->slot_count++] = slot;
+        run->free_slots[run->free_count++] = slot->index;
     }
-    return slot;
+    return 0;
 }
 
 bool run_loop_may_start(const struct fo_run_many *run) {
-    return run->queue.count > 0 && run->running < run->jobs && run->spawning < run->spawners && !run->starved &&
-           !run->closing;
+    return run->queue.count > 0 && run->running < run->jobs && run->spawning < run->spawners &&
+           (!run->starved || run->running == 0) && !run->closing;
 }
 
 /* -- one child; its slot's lock is held ----------------------------------------------------------------------- */
@@ -207,22 +204,31 @@ static void on_timer(struct fo_run_many *run, char *scratch) {
 
 /* -- starting -------------------------------------------------------------------------------------------------- */
 
+/* What a run had behind it at the beginning of a start. */
+struct progress {
+    uint32_t ended;
+    uint32_t postponed;
+};
+
 /* Whether the spawn failed for want of what another child's end gives back. */
 static bool wants_room(int error) {
     return error == EMFILE || error == ENFILE || error == EAGAIN || error == ENOMEM;
 }
 
-/* Puts the command back if there is a child whose end may help, or has been since `ended`. Returns whether it did. */
-static bool postpone(struct fo_run_many *run, struct run_slot *slot, uint32_t ended) {
+/* Puts the command back if there is a child whose end may help, or if since `before` one has ended or another start was
+ * put off: several at once may only have been in each other's way, and the next is made alone. Returns whether it did. */
+static bool postpone(struct fo_run_many *run, struct run_slot *slot, struct progress before) {
     pthread_mutex_lock(&run->lock);
-    bool helped = run->ended != ended;
-    bool postponed = wants_room(slot->child.result.error) && (run->running > 1 || helped) && !run->closing;
+    bool helped = run->ended != before.ended;
+    bool alone = run->running == 1 && !helped && run->postponed == before.postponed;
+    bool postponed = wants_room(slot->child.result.error) && !alone && !run->closing;
     if (postponed) {
         run_queue_return(&run->queue, (struct run_queued){.command = slot->child.command, .copy = slot->copy});
         slot->copy = NULL;
         slot->active = false;
         slot->generation++;
         run->running--;
+        run->postponed++;
         run->starved = !helped;
         run->free_slots[run->free_count++] = slot->index;
         if (run->stopped) {
@@ -273,16 +279,12 @@ static void watch(struct fo_run_many *run, struct run_slot *slot, char *scratch)
 
 /* Starts the first command of the queue; the run's lock is held on entry and on return, not meanwhile. */
 static void start_next(struct fo_run_many *run, char *scratch) {
-    struct run_slot *slot = take_slot(run);
-    if (slot == NULL) {
-        run->starved = run->running > 0;
-        return;
-    }
+    struct run_slot *slot = run->slots[run->free_slots[--run->free_count]];
     struct run_queued queued = run_queue_pop(&run->queue);
     run->running++;
     run->spawning++;
     bool more = run_loop_may_start(run) && run->waiting > 0;
-    uint32_t ended = run->ended;
+    struct progress before = {.ended = run->ended, .postponed = run->postponed};
     pthread_mutex_unlock(&run->lock);
     if (more) {
         run_poller_wake(run->poller);
@@ -299,7 +301,7 @@ static void start_next(struct fo_run_many *run, char *scratch) {
         deliver(run, slot);
     } else if (started) {
         watch(run, slot, scratch);
-    } else if (!postpone(run, slot, ended)) {
+    } else if (!postpone(run, slot, before)) {
         deliver(run, slot);
     }
     pthread_mutex_unlock(&slot->lock);
@@ -321,9 +323,9 @@ static void handle(struct fo_run_many *run, uint64_t event, char *scratch) {
 
 void *run_loop_work(void *argument) {
     struct fo_run_many *run = argument;
-    char *scratch = malloc(RUN_SCRATCH);
+    char scratch[RUN_SCRATCH];
     pthread_mutex_lock(&run->lock);
-    while (scratch != NULL && !is_over(run)) {
+    while (!is_over(run)) {
         if (run_loop_may_start(run)) {
             start_next(run, scratch);
             continue;
@@ -339,7 +341,6 @@ void *run_loop_work(void *argument) {
     }
     pthread_mutex_unlock(&run->lock);
     run_poller_wake(run->poller); /* the next thread sees the end as well */
-    free(scratch);
     return NULL;
 }
 

@@ -10,7 +10,7 @@
 #include "spawn.h"
 
 /* ENOUGH: commands for one thread to be busy until more have come. */
-enum { STACK = 192 * 1024, PACE_NS = 1000000, ENOUGH = 5 };
+enum { STACK = 256 * 1024, PACE_NS = 1000000, ENOUGH = 5 };
 
 /* Starts the threads with every signal blocked: those belong to the application's own. Returns 0 or -errno. */
 static int start_threads(struct fo_run_many *run) {
@@ -42,6 +42,7 @@ int fo_run_many_open(uint32_t jobs, uint32_t spawners, fo_run_many **opened) {
     }
     pthread_mutex_init(&run->lock, NULL);
     fo_clock_condition(&run->gathered);
+    run->owner = getpid();
     run->jobs = jobs;
     run->spawners = spawners < jobs ? spawners : jobs;
     run->attended = jobs <= spawners;
@@ -52,7 +53,7 @@ int fo_run_many_open(uint32_t jobs, uint32_t spawners, fo_run_many **opened) {
     failed = failed < 0 ? failed : run_poller_open(&run->poller);
     failed = failed < 0 ? failed : start_threads(run);
     if (failed < 0) {
-        fo_run_many_close(run);
+        fo_run_many_free(run);
         return failed;
     }
     *opened = run;
@@ -66,7 +67,7 @@ int fo_run_many_fileno(const fo_run_many *run) {
 /* Makes the queue and the results large enough that nothing can fail later. Call with the lock held. */
 static int reserve(struct fo_run_many *run, uint32_t count) {
     uint32_t queued = run->queue.count + run->running + count;
-    if (queued > INT_MAX / 2 || run_queue_reserve(&run->queue, queued) < 0) {
+    if (queued > INT_MAX / 2 || run_queue_reserve(&run->queue, queued) < 0 || run_loop_reserve(run, queued) < 0) {
         return -ENOMEM;
     }
     return run_done_reserve(&run->done, run->done.count + queued);
@@ -75,7 +76,7 @@ static int reserve(struct fo_run_many *run, uint32_t count) {
 /* Queues what has been copied, or frees it. Returns as fo_run_many_submit. */
 static int enqueue(struct fo_run_many *run, struct run_queued *made, uint32_t count) {
     pthread_mutex_lock(&run->lock);
-    int result = reserve(run, count);
+    int result = run->closing ? -ECANCELED : reserve(run, count);
     for (uint32_t i = 0; result == 0 && i < count; i++) {
         run_queue_push(&run->queue, made[i]);
     }
@@ -84,11 +85,10 @@ static int enqueue(struct fo_run_many *run, struct run_queued *made, uint32_t co
     }
     result = result < 0 ? result : (int)(run->queue.count + run->running);
     run->fed = true;
-    bool wake = run_loop_may_start(run) && run->waiting > 0;
-    pthread_mutex_unlock(&run->lock);
-    if (wake) {
-        run_poller_wake(run->poller);
+    if (run_loop_may_start(run) && run->waiting > 0) {
+        run_poller_wake(run->poller); /* with the lock held: once it is closed there is no poller */
     }
+    pthread_mutex_unlock(&run->lock);
     return result;
 }
 
@@ -158,12 +158,16 @@ int fo_run_many_take(fo_run_many *run, struct fo_run_result *results, uint32_t c
         if (timeout_ns != 0) {
             let_gather(run, capacity);
         }
-        uint32_t taken = run_done_take(&run->done, results, capacity);
+        uint32_t taken = run->closing ? 0 : run_done_take(&run->done, results, capacity);
+        bool closed = run->closing;
         if (taken > 0) {
             run->taken_at = fo_clock_now();
             run->fed = false;
         }
         pthread_mutex_unlock(&run->lock);
+        if (closed) {
+            return -ECANCELED;
+        }
         if (taken > 0 || timeout_ns == 0) {
             return (int)taken;
         }
@@ -205,16 +209,25 @@ int fo_run_many_running(fo_run_many *run) {
     return running;
 }
 
-/* Lets the threads end: they stay until the last child is reaped. */
-static void end_threads(struct fo_run_many *run) {
+/* Closed from now on: nothing is taken or started any more, and who waits for results is told. Returns whether it was
+ * not before. */
+static bool begin_closing(struct fo_run_many *run) {
     pthread_mutex_lock(&run->lock);
+    bool first = !run->closing;
     run->closing = true;
     while (run->queue.count > 0) {
         free(run_queue_pop(&run->queue).copy);
     }
+    if (first) {
+        run_pipe_tell(run->done.ready);
+    }
     pthread_mutex_unlock(&run->lock);
-    close(run->stop[1]);
-    run->stop[1] = -1;
+    return first;
+}
+
+/* Lets the threads end: they stay until the last child is reaped. */
+static void end_threads(struct fo_run_many *run) {
+    run_pipe_tell(run->stop); /* not by closing it: a forked process may have a copy */
     if (!run->attended) {
         run_loop_kill_all(run);
     }
@@ -225,22 +238,29 @@ static void end_threads(struct fo_run_many *run) {
 }
 
 void fo_run_many_close(fo_run_many *run) {
-    if (run == NULL) {
+    if (!begin_closing(run)) {
         return;
     }
     if (run->thread_count > 0) {
         end_threads(run);
     }
-    for (uint32_t i = 0; i < run->slot_count; i++) {
-        pthread_mutex_destroy(&run->slots[i]->lock);
-        free(run->slots[i]);
-    }
     run_poller_close(run->poller);
-    run_done_close(&run->done);
     run_pipe_close(run->stop);
     if (run->null >= 0) {
         close(run->null);
     }
+}
+
+void fo_run_many_free(fo_run_many *run) {
+    if (run == NULL || run->owner != getpid()) {
+        return;
+    }
+    fo_run_many_close(run);
+    for (uint32_t i = 0; i < run->slot_count; i++) {
+        pthread_mutex_destroy(&run->slots[i]->lock);
+        free(run->slots[i]);
+    }
+    run_done_close(&run->done);
     run_timers_free(&run->timers);
     free(run->queue.items);
     free(run->slots);

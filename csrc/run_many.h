@@ -21,6 +21,7 @@ struct fo_run_many {
     struct run_poller *poller;
     bool attended; /* each thread sees its process through to the end */
     int stop[2];   /* the reading end becomes readable when the run is closed */
+    int owner;     /* the process whose threads these are */
     int null;      /* /dev/null, for all children, or -1 */
     sigset_t mask;
     uint32_t jobs;
@@ -29,7 +30,8 @@ struct fo_run_many {
     uint32_t spawning;
     uint32_t waiting;  /* threads in run_poller_wait */
     uint32_t ended;   /* children delivered, ever */
-    bool starved; /* no descriptors or processes left: wait until a child ends */
+    uint32_t postponed; /* starts put off, ever */
+    bool starved; /* no descriptors or processes left: until a child ends, start none beside others */
     bool closing;
     bool stop_at_failure;
     bool stopped;  /* nothing more is started */
@@ -49,6 +51,10 @@ struct fo_run_many {
     uint32_t thread_count;
     pthread_t threads[RUN_MOST_SPAWNERS + 1];
 };
+
+/* Makes a slot for each of `count` commands that may run at once, so that no start can fail for want of one. Returns 0
+ * or -ENOMEM. Call with the run's lock held. */
+int run_loop_reserve(struct fo_run_many *run, uint32_t count);
 
 /* Whether a command may be started now. Call with the run's lock held. */
 bool run_loop_may_start(const struct fo_run_many *run);

@@ -119,6 +119,11 @@ void run_pipe_close(int ends[2]) {
     }
 }
 
+void run_pipe_tell(const int ends[2]) {
+    while (write(ends[1], "", 1) < 0 && errno == EINTR) {
+    }
+}
+
 void run_done_close(struct run_done *done) {
     for (; done->count > 0; done->count--) {
         fo_run_release(&done->items[done->first], 1);
@@ -131,8 +136,7 @@ void run_done_close(struct run_done *done) {
 void run_done_push(struct run_done *done, const struct fo_run_result *result) {
     done->items[(done->first + done->count++) % done->capacity] = *result;
     if (done->count == 1) {
-        while (write(done->ready[1], "", 1) < 0 && errno == EINTR) {
-        }
+        run_pipe_tell(done->ready);
     }
 }
 

@@ -2,10 +2,12 @@
 
 import pathlib
 import signal
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
 import fastos
@@ -173,6 +175,61 @@ def test_cancelled_spawn(on_loop: Callable[[Test], None]) -> None:
         status = process.process.poll()
         assert status is not None
         assert status.signal == signal.SIGKILL
+
+    on_loop(test)
+
+
+def test_the_status_is_taken_elsewhere(on_loop: Callable[[Test], None]) -> None:
+    """The pidfd closes then, of which an event loop hears nothing; and two tasks may wait."""
+
+    async def test() -> None:
+        process = await aio.spawn(["sleep", "60"])
+        found = []
+
+        async def wait() -> None:
+            found.append(await process.wait())
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            group.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            process.process.kill()
+            process.process.wait()
+        assert [status.signal for status in found] == [signal.SIGKILL] * 2
+
+    on_loop(test)
+
+
+def test_run_many_closed_by_another_task(on_loop: Callable[[Test], None]) -> None:
+    async def test() -> None:
+        runs = aio.run_many([["sleep", "60"]] * 3, jobs=3)
+
+        async def iterate() -> None:
+            assert [done async for done in runs] == []
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(iterate)
+            await anyio.wait_all_tasks_blocked()
+            await runs.aclose()
+
+    on_loop(test)
+
+
+def test_run_with_all_threads_busy(on_loop: Callable[[Test], None]) -> None:
+    """Those may be waiting for the run."""
+
+    async def test() -> None:
+        limiter, done = anyio.to_thread.current_default_thread_limiter(), threading.Event()
+        limiter.total_tokens = 1
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.to_thread.run_sync, done.wait)
+            await anyio.wait_all_tasks_blocked()
+            try:
+                assert (await aio.run(["true"])).success
+                with anyio.move_on_after(0.05):
+                    await aio.run(["sleep", "60"])
+            finally:
+                done.set()
 
     on_loop(test)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 import fastos
+from conftest import settle
 from fastos import _backend
 
 
@@ -319,3 +320,94 @@ def test_a_value_error_of_the_iterable_is_no_command(before: int) -> None:
     with pytest.raises(ValueError, match="source"):
         next(results)
     assert list(results) == []
+
+
+# -- used and closed from elsewhere
+
+
+@pytest.mark.parametrize("jobs", [2, 20])
+def test_closed_by_another_thread(jobs: int) -> None:
+    with fastos.run_many([["sleep", "60"]] * 30, jobs=jobs) as runs:
+        found: list[list[fastos.Completed]] = []
+        threads = [threading.Thread(target=lambda: found.append(list(runs))) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        assert settle(lambda: runs.running == jobs)
+        runs.close()
+        for thread in threads:
+            thread.join()
+        assert found == [[], [], []]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer that sends a signal")
+@pytest.mark.parametrize("jobs", [2, 20])
+def test_closed_by_a_signal_handler(jobs: int) -> None:
+    runs = fastos.run_many([["sleep", "60"]] * 30, jobs=jobs)
+    before = signal.signal(signal.SIGALRM, lambda *_: runs.close())
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+        assert list(runs) == []
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("jobs", [2, 20])
+def test_closed_by_what_it_calls(jobs: int, ordered: bool) -> None:
+    def commands() -> Iterator[list[str]]:
+        yield from [["true"]] * 10
+        runs.close()
+        yield from [["true"]] * 1000
+
+    runs = fastos.run_many(commands(), jobs=jobs, ordered=ordered)
+    assert list(runs) == []
+    runs = fastos.run_many([["true"]] * 1000, jobs=jobs, ordered=ordered, progress=lambda _: runs.close())
+    assert len(list(runs)) < 10
+    assert runs.closed
+
+
+@pytest.mark.parametrize("jobs", [2, 20])
+def test_iterated_by_several_threads(jobs: int) -> None:
+    with fastos.run_many(([["echo", str(number)] for number in range(400)]), jobs=jobs) as runs:
+        found: list[list[int]] = []
+        threads = [threading.Thread(target=lambda: found.append([done.index for done in runs])) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(itertools.chain(*found)) == list(range(400))
+
+
+@pytest.mark.linux_native  # elsewhere a start has a pipe that the forked process keeps open
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("jobs", [2, 20])
+def test_closed_while_a_forked_process_lives(jobs: int) -> None:
+    """It has copies of all descriptors, so nothing may depend on their being closed. Nor does it iterate."""
+    ours, theirs = os.pipe()
+    with fastos.run_many([sh("echo; exec sleep 60")] * jobs, jobs=jobs, stdout=theirs) as runs:
+        runs.feed()
+        for _ in range(jobs):  # none is being started: what a start has open must not be copied
+            os.read(ours, 1)
+        pid = os.fork()
+        if pid == 0:
+            os.close(theirs)
+            try:
+                next(runs)
+            except RuntimeError:
+                os.read(ours, 1)
+                os._exit(0)
+            os._exit(1)
+        runs.close()
+    os.close(ours)
+    os.close(theirs)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_an_interrupt_in_the_iterable_is_not_put_off() -> None:
+    def commands() -> Iterator[list[str]]:
+        yield ["sleep", "60"]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(fastos.run_many(commands()))

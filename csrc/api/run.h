@@ -103,8 +103,8 @@ int fo_run_many_open(uint32_t jobs, uint32_t spawners, fo_run_many **run);
 /* A descriptor that is readable exactly while results wait to be taken; it belongs to the run. */
 int fo_run_many_fileno(const fo_run_many *run);
 
-/* Queues commands, in order. Returns how many there are now that are queued or running, or -ENOMEM, then none of
- * them was queued. */
+/* Queues commands, in order. Returns how many there are now that are queued or running, or -ENOMEM, or -ECANCELED if the
+ * run was closed; then none of them was queued. */
 int fo_run_many_submit(fo_run_many *run, const struct fo_run_command *commands, uint32_t count);
 
 /* What differs between commands that are alike. No candidates: the first argument is the program. */
@@ -122,7 +122,7 @@ int fo_run_many_submit_alike(fo_run_many *run, const struct fo_run_command *mode
 
 /* Moves up to `capacity` results to `results`. With none there, waits up to timeout_ns (-1: for ever; 0: not at all).
  * Results that come many in a moment are handed over a few at a time.
- * Returns how many, 0 if the time ran out, or -EINTR. */
+ * Returns how many, 0 if the time ran out, -EINTR, or -ECANCELED once the run was closed. */
 int fo_run_many_take(fo_run_many *run, struct fo_run_result *results, uint32_t capacity, int64_t timeout_ns);
 
 /* Starts nothing more: commands that are queued come back as cancelled results with ECANCELED. Returns 0. */
@@ -135,8 +135,12 @@ int fo_run_many_stop_at_failure(fo_run_many *run);
 /* How many processes are alive. */
 int fo_run_many_running(fo_run_many *run);
 
-/* Kills and reaps every child, ends the threads and frees everything. */
+/* Kills and reaps every child and ends the threads. May be called while other threads use the run: those that wait for
+ * results come back, the descriptor is readable from now on, and nothing is queued any more. */
 void fo_run_many_close(fo_run_many *run);
+
+/* Closes the run and frees everything, its descriptor too: once nobody uses it. Leaves it alone in a forked process. */
+void fo_run_many_free(fo_run_many *run);
 
 /* Frees the output of results that were taken. */
 void fo_run_release(struct fo_run_result *results, uint32_t count);

@@ -1,6 +1,7 @@
 """Running many programs at once: `run_many`."""
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from types import TracebackType
@@ -40,7 +41,8 @@ class RunMany:
 
     To iterate it is to feed it: commands are taken from the iterable, and results handed out, in the thread that
     iterates. Everything else goes on behind it. Closing it (or leaving the `with`, or dropping it) kills and reaps what
-    still runs.
+    still runs. Several threads may iterate it, each for results of its own, and any may close it: then all are at the
+    end. In a forked process there is nothing to iterate.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class RunMany:
         stdin: Any = DEVNULL,
     ) -> None:
         self._many: backend.Many | None = None
+        self._iterating = threading.RLock()
         jobs = default_jobs() if jobs is None else jobs
         if jobs < 1:
             raise ValueError("jobs must be at least 1")
@@ -79,29 +82,32 @@ class RunMany:
         """Whether all is over."""
         return self._many is None
 
-    def fileno(self) -> int:
-        """A descriptor that is readable while results wait: for event loops, with `feed`, `pull` and `hand_out`."""
-        assert self._many is not None
-        return self._many.fileno()
+    @property
+    def many(self) -> "backend.Many | None":
+        """What has the descriptor that is readable while results wait, and once this is closed; the descriptor lives as
+        long as that is held. For event loops, with `feed`, `pull` and `hand_out`."""
+        return self._many
 
     @property
     def running(self) -> int:
         """How many processes are alive or being started."""
-        return 0 if self._many is None else self._many.running()
+        many = self._many
+        return 0 if many is None else many.running()
 
     # -- feeding
 
     def _fill(self) -> None:
         """Submits commands until enough are on their way."""
         many, feed = self._many, self._feed
-        assert many is not None
+        if many is None:  # closed meanwhile, by another thread or a signal handler
+            return
         while not self._exhausted and (token := self._next) - self._yielded < self._window:
             try:
                 command = next(self._commands)
             except StopIteration:
                 self._exhausted = True
                 break
-            except BaseException as error:
+            except Exception as error:
                 self._exhausted, self._failure = True, error
                 break
             try:
@@ -110,7 +116,7 @@ class RunMany:
                 self._next += 1
                 self._deliver(_impossible(command, token, error))
                 continue
-            except BaseException as error:
+            except Exception as error:
                 self._exhausted, self._failure = True, error
                 break
             self._next += 1
@@ -124,8 +130,8 @@ class RunMany:
             self._failed += 1
             if self._stop_on_error and not self._stopped:  # one that never was a process; else it has stopped itself
                 self._exhausted = self._stopped = True
-                assert self._many is not None
-                self._many.stop()
+                if (many := self._many) is not None:
+                    many.stop()
         if not self._ordered:
             self._ready.append(done)
         else:
@@ -134,27 +140,33 @@ class RunMany:
                 self._ready.append(self._held.pop(self._turn))
                 self._turn += 1
         if self._progress is not None:
-            assert self._many is not None
-            self._progress(Progress(self._finished, self._failed, self._many.running(), self._total))
+            self._progress(Progress(self._finished, self._failed, self.running, self._total))
 
     def _accept(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
-            job, args = self._jobs.pop(outcome[0])
+            job, args = self._jobs.pop(outcome[0], _CLOSED)
+            if job is None:
+                return
             if outcome.flags & CANCELLED and outcome.error:
                 self.skipped += 1  # stop_on_error: it was never started
             else:
                 self._deliver(completed_from(job, args, outcome))
 
+    def check_process(self) -> None:
+        """RuntimeError in a forked process."""
+        if os.getpid() != self._pid:
+            raise RuntimeError("this run belongs to the process that this one was forked from")
+
     def feed(self) -> bool:
         """Feeds; True if there is a result to hand out or nothing is left to wait for."""
         self._fill()
-        return bool(self._ready) or not self._jobs
+        return bool(self._ready) or not self._jobs or self._many is None
 
     def pull(self, timeout: float | None) -> None:
         """Takes what has ended, after waiting so long for the first."""
-        assert self._many is not None
-        self._accept(self._many.take(timeout))
-        self._fill()
+        if (many := self._many) is not None:
+            self._accept(many.take(timeout))
+            self._fill()
 
     def hand_out(self) -> Completed | None:
         """After `feed` was true: the next result, or None at the end, when everything is closed."""
@@ -165,8 +177,8 @@ class RunMany:
             self._ready.append(self._held.pop(index))
         if self._ready:
             return self.hand_out()
-        self.close()
         failure, self._failure = self._failure, None
+        self.close()
         if failure is not None:
             raise failure
         return None
@@ -175,18 +187,20 @@ class RunMany:
         return self
 
     def __next__(self) -> Completed:
-        if self._ready:
-            self._yielded += 1
-            return self._ready.popleft()
-        if self._many is None:
-            raise StopIteration
-        try:
-            while not self.feed():
-                self.pull(None)
-        except BaseException:
-            self.close()
-            raise
-        done = self.hand_out()
+        self.check_process()  # there the lock could be held by nobody
+        with self._iterating:
+            if self._ready:
+                self._yielded += 1
+                return self._ready.popleft()
+            if self._many is None:
+                raise StopIteration
+            try:
+                while not self.feed():
+                    self.pull(None)
+            except BaseException:
+                self.close()
+                raise
+            done = self.hand_out()
         if done is None:
             raise StopIteration
         return done
@@ -194,10 +208,12 @@ class RunMany:
     def close(self) -> None:
         """Kills and reaps what still runs. May be called at any time, and again."""
         many, self._many = self._many, None
+        self._exhausted, self._failure = True, None
         if many is not None:
             many.close()
         self._jobs.clear()
         self._ready.clear()
+        self._held.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -210,6 +226,9 @@ class RunMany:
     def __del__(self) -> None:
         if getattr(self, "_many", None) is not None:
             self.close()
+
+
+_CLOSED: Any = None, None  # in place of a job
 
 
 def _impossible(command: AnyCommand, token: int, error: ValueError) -> Completed:
@@ -258,7 +277,7 @@ def run_many(
     Returns:
         An iterator of Completed with `close`, a context manager. A program that cannot be started, a deadline, output
         that is not text: none of these raises; they are in the result (`error`, `timed_out`). What the iterable
-        raises is raised after the results of what was running.
+        raises is raised after the results of what was running; what is no Exception (KeyboardInterrupt) at once.
 
     Raises:
         TypeError, ValueError: options that make no sense, before anything is started; while iterating, a command that

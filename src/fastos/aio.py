@@ -34,10 +34,11 @@ _LONGEST_PAUSE = 0.05
 
 
 async def _in_thread(function: Callable[[], Item]) -> Item:
-    """To the end, whatever is cancelled meanwhile."""
+    """To the end, whatever is cancelled meanwhile, and however many threads the program has busy: they may be waiting
+    for just this."""
     found: list[Item] = []
     with anyio.CancelScope(shield=True):
-        found.append(await anyio.to_thread.run_sync(function))
+        found.append(await anyio.to_thread.run_sync(function, limiter=anyio.CapacityLimiter(1)))
     return found[0]
 
 
@@ -63,6 +64,7 @@ class Runs:
 
     async def __anext__(self) -> Completed:
         runs = self._runs
+        runs.check_process()
         if runs.closed:
             raise StopAsyncIteration
         try:
@@ -79,8 +81,9 @@ class Runs:
         return done
 
     async def _readable(self) -> None:
-        if os.name == "posix":
-            await anyio.wait_readable(self._runs.fileno())
+        many = self._runs.many  # held, so that another task's aclose leaves the descriptor open
+        if many is not None and os.name == "posix":
+            await anyio.wait_readable(many.fileno())
         else:
             await anyio.sleep(_LONGEST_PAUSE / 5)
 
@@ -160,17 +163,28 @@ class Process:
         return self.process.pid
 
     async def wait(self) -> ExitStatus:
-        """Waits for the process to end. Cancelled, it leaves the process alone."""
-        pause = 0.001
-        while (status := self.process.poll()) is None:
-            try:
-                fd = self.process.fileno()
-            except (ValueError, OSError):
-                await anyio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-            else:
-                await anyio.wait_readable(fd)
+        """Waits for the process to end; any number of tasks may. Cancelled, it leaves the process alone."""
+        pause, own = 0.001, -1
+        try:
+            while (status := self.process.poll()) is None:
+                if own >= 0:
+                    await anyio.wait_readable(own)
+                elif (own := self._own_pidfd()) < 0:
+                    await anyio.sleep(pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE)
+        finally:
+            if own >= 0:
+                os.close(own)
         return status
+
+    def _own_pidfd(self) -> int:
+        """One that nobody else closes: the process's own goes when a status is taken, which other tasks and threads may
+        do, and an event loop never hears of it. -1 if there is none. It is the process's if that runs still after this.
+        """
+        try:
+            return os.dup(self.process.fileno())
+        except (ValueError, OSError):
+            return -1
 
     def send_signal(self, number: int) -> bool:
         """As fastos.Process.send_signal."""

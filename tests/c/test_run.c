@@ -6,6 +6,8 @@
 
 #include "check.h"
 #include "run.h"
+#include "spawn.h"
+#include "wait.h"
 
 static struct fo_spawn_request request;
 
@@ -137,7 +139,7 @@ static int run_all(struct fo_run_command command, uint32_t count, uint32_t jobs,
         taken += (uint32_t)got;
     }
     CHECK_EQ(fo_run_many_take(run, results, 8, 0), 0);
-    fo_run_many_close(run);
+    fo_run_many_free(run);
     CHECK(waitpid(-1, NULL, 0) < 0 && errno == ECHILD);
     return succeeded;
 }
@@ -182,6 +184,20 @@ TEST(few_descriptors_mean_fewer_at_once) {
     CHECK_EQ(seen, 360);
 }
 
+/* Starts at the same time then get in each other's way, and none of them fails for that. */
+TEST(descriptors_for_one_mean_one_at_a_time) {
+    for (uint32_t jobs = 2; jobs <= 3; jobs++) { /* a thread for each, or not */
+        uint64_t seen = 0;
+        int next = dup(0);
+        close(next);
+        int wanted = fo_spawn_can_clone() ? 12 : 14; /* 8 for the run, the rest for a child */
+        struct rlimit limit = {.rlim_cur = (rlim_t)(next + wanted), .rlim_max = 1024};
+        CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        CHECK_EQ(run_all(shell("echo hello", NULL), 300, jobs, &seen), 300);
+        CHECK_EQ(seen, 1800);
+    }
+}
+
 /* What the descendants of the jobs hold open does not keep the run from closing. */
 static void closes_at_once(uint32_t jobs, int commands) {
     fo_run_many *run;
@@ -194,7 +210,7 @@ static void closes_at_once(uint32_t jobs, int commands) {
     while (fo_run_many_running(run) < (int)jobs) {
         CHECK_EQ(fo_run_many_take(run, &result, 1, 1000000), 0);
     }
-    fo_run_many_close(run);
+    fo_run_many_free(run);
     CHECK(waitpid(-1, NULL, 0) < 0 && errno == ECHILD);
 }
 
@@ -224,6 +240,56 @@ TEST(close_kills_and_reaps_where_there_is_a_thread_for_each) {
     closes_at_once(2, 6);
 }
 
+static void *take_for_ever(void *run) {
+    struct fo_run_result result;
+    return (void *)(intptr_t)fo_run_many_take(run, &result, 1, -1);
+}
+
+/* Closes a run with a thread in fo_run_many_take, and maybe a forked process that has every descriptor of it. */
+static void closes_under(uint32_t jobs, bool forked) {
+    fo_run_many *run;
+    struct fo_run_command command = shell("sleep 60", NULL);
+    pthread_t taker;
+    void *taken;
+    CHECK_EQ(fo_run_many_open(jobs, 2, &run), 0);
+    CHECK_EQ(fo_run_many_submit(run, &command, 1), 1);
+    while (fo_run_many_running(run) < 1) {
+    }
+    CHECK_EQ(pthread_create(&taker, NULL, take_for_ever, run), 0);
+    int copy = forked ? fork() : 0;
+    if (forked && copy == 0) {
+        pause();
+        _exit(0);
+    }
+    fo_run_many_close(run);
+    pthread_join(taker, &taken);
+    CHECK_EQ((intptr_t)taken, -ECANCELED);
+    CHECK_EQ(fo_run_many_submit(run, &command, 1), -ECANCELED);
+    CHECK_EQ(fo_run_many_stop(run), 0);
+    CHECK_EQ(fo_run_many_running(run), 0);
+    CHECK_EQ(fo_wait_readable(fo_run_many_fileno(run), 0), 1);
+    if (forked) {
+        CHECK_EQ(kill(copy, SIGKILL), 0);
+        CHECK_EQ(waitpid(copy, NULL, 0), copy);
+    }
+    fo_run_many_close(run);
+    fo_run_many_free(run);
+    CHECK(waitpid(-1, NULL, 0) < 0 && errno == ECHILD);
+}
+
+TEST(closed_while_another_thread_takes) {
+    closes_under(2, false);
+    closes_under(9, false);
+}
+
+TEST(closed_while_a_forked_process_has_its_descriptors) {
+    if (!fo_spawn_can_clone()) {
+        return; /* a start by fork waits for the end of a pipe, which the forked process has as well */
+    }
+    closes_under(2, true);
+    closes_under(9, true);
+}
+
 TEST(commands_that_are_alike) {
     fo_run_many *run;
     struct fo_run_command model = shell("", NULL);
@@ -243,7 +309,7 @@ TEST(commands_that_are_alike) {
         CHECK_EQ(results[i].output_length, i == 0 ? 4 : i == 1 ? 6 : 2);
     }
     fo_run_release(results, 3);
-    fo_run_many_close(run);
+    fo_run_many_free(run);
 }
 
 TEST(stop_cancels_what_is_queued) {
@@ -259,7 +325,7 @@ TEST(stop_cancels_what_is_queued) {
     fo_run_many_stop(run);
     CHECK_EQ(fo_run_many_take(run, results, 8, -1), 4);
     CHECK_EQ(results[0].error, ECANCELED);
-    fo_run_many_close(run);
+    fo_run_many_free(run);
 }
 
 TEST(timers_come_in_order) {
@@ -285,8 +351,9 @@ TEST(timers_come_in_order) {
 MAIN(RUN(output_and_status), RUN(input_is_fed), RUN(missing_program_is_a_result),
      RUN(deadline_ends_a_child_whose_grandchild_holds_the_pipe), RUN(limit_kills_endless_output),
      RUN(free_kills_what_runs), RUN(many), RUN(many_with_input_and_deadline), RUN(many_past_their_deadline),
-     RUN(many_on_the_portable_engine), RUN(few_descriptors_mean_fewer_at_once), RUN(close_kills_and_reaps),
-     RUN(stop_cancels_what_is_queued), RUN(a_thread_for_each_sees_it_through),
-     RUN(a_thread_for_each_on_the_portable_engine), RUN(close_kills_and_reaps_where_there_is_a_thread_for_each),
-     RUN(commands_that_are_alike), RUN(timers_come_in_order),
+     RUN(many_on_the_portable_engine), RUN(few_descriptors_mean_fewer_at_once),
+     RUN(descriptors_for_one_mean_one_at_a_time), RUN(close_kills_and_reaps), RUN(stop_cancels_what_is_queued),
+     RUN(a_thread_for_each_sees_it_through), RUN(a_thread_for_each_on_the_portable_engine),
+     RUN(close_kills_and_reaps_where_there_is_a_thread_for_each), RUN(closed_while_another_thread_takes),
+     RUN(closed_while_a_forked_process_has_its_descriptors), RUN(commands_that_are_alike), RUN(timers_come_in_order),
      RUN(a_group_runs_one_after_the_other))

@@ -287,15 +287,20 @@ class Group:
 
 
 class Many:
-    """Many processes at once, behind the interpreter's back."""
+    """Many processes at once, behind the interpreter's back.
+
+    `close` may be called by any thread while others use this object; its descriptor is there as long as the object.
+    """
+
+    _made: Any = None
 
     def __init__(self, jobs: int, spawners: int, stop_at_failure: bool) -> None:
-        made = ffi.new("fo_run_many **")
+        self._pid = os.getpid()
+        self._made = made = ffi.new("fo_run_many **")  # in place before there is something to free
         check(lib.fo_run_many_open(jobs, spawners, made))
         self._run: Any = made[0]
         if stop_at_failure:
             lib.fo_run_many_stop_at_failure(self._run)
-        self._pid = os.getpid()
         self._jobs: dict[int, Job] = {}
         self._cgroups: dict[int, int] = {}
         self._commands: Any = ffi.new("struct fo_run_command[]", _BATCH)
@@ -316,7 +321,7 @@ class Many:
                     self._cgroups[job.token] = fd
                 _fill(self._commands[number], job)
                 self._jobs[job.token] = job
-            check(lib.fo_run_many_submit(self._run, self._commands, len(batch)))
+            self._submitted(lib.fo_run_many_submit(self._run, self._commands, len(batch)))
 
     def submit_alike(self, job: Job, token: int, batch: Batch) -> None:
         """Those of a batch, with tokens from `token` on. There is one such job for a Many."""
@@ -328,13 +333,18 @@ class Many:
         self._model.token = token
         shapes = ffi.from_buffer("struct fo_run_shape[]", array("I", batch.shapes))
         strings = b"".join(batch.parts)
-        check(lib.fo_run_many_submit_alike(self._run, self._model, strings, shapes, len(batch)))
+        self._submitted(lib.fo_run_many_submit_alike(self._run, self._model, strings, shapes, len(batch)))
+
+    @staticmethod
+    def _submitted(result: int) -> None:
+        if result != -errno.ECANCELED:  # closed meanwhile
+            check(result)
 
     def take(self, timeout: float | None) -> list[Outcome]:
-        """The results that are there, after waiting for one. None are also returned after a signal."""
+        """The results that are there, after waiting for one. None are also returned after a signal, and once closed."""
         nanoseconds = -1 if timeout is None else int(timeout * 1e9)
         count = lib.fo_run_many_take(self._run, self._results, _BATCH, nanoseconds)
-        if count == -errno.EINTR:
+        if count in (-errno.EINTR, -errno.ECANCELED):
             return []
         found = _outcomes(self._results, check(count))
         lib.fo_run_release(self._results, count)
@@ -353,9 +363,12 @@ class Many:
         return count
 
     def close(self) -> None:
-        run, self._run = self._run, None
-        if run is not None and os.getpid() == self._pid:
-            lib.fo_run_many_close(run)
+        if os.getpid() == self._pid:
+            lib.fo_run_many_close(self._run)
         self._jobs.clear()
         while self._cgroups:
             os.close(self._cgroups.popitem()[1])
+
+    def __del__(self) -> None:
+        if self._made is not None:
+            lib.fo_run_many_free(self._made[0])

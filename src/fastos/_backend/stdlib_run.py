@@ -297,20 +297,26 @@ class Group:
 
 
 class Many:
-    """Threads that run jobs from a queue; made as they are needed, at most one a job."""
+    """Threads that run jobs from a queue; made as they are needed, at most one a job.
+
+    `close` may be called by any thread while others use this object; its descriptor is there as long as the object.
+    """
+
+    _ready: tuple[int, int] | None = None
 
     def __init__(self, jobs: int, spawners: int, stop_at_failure: bool) -> None:
         self._most = jobs
         self._stop_at_failure = stop_at_failure
         self._pid = os.getpid()
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._results: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[Outcome | BaseException | None] = queue.SimpleQueue()  # None: closed
         self._threads: list[threading.Thread] = []
         self._active: set[_Run] = set()
         self._lock = threading.Lock()
         self._outstanding = 0
         self._stopping = self._closing = False
-        self._ready: tuple[int, int] | None = os.pipe() if os.name == "posix" else None
+        if os.name == "posix":
+            self._ready = os.pipe()
 
     def fileno(self) -> int:
         if self._ready is None:
@@ -322,15 +328,16 @@ class Many:
         self.submit([job.alike(args, number) for number, args in enumerate(batch, token)])
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        for job in jobs:
-            self._queue.put(job)
         with self._lock:
+            if self._closing:
+                return
+            for job in jobs:
+                self._queue.put(job)
             self._outstanding += len(jobs)
-            wanted = min(self._most, self._outstanding)
-        while len(self._threads) < wanted:
-            thread = threading.Thread(target=self._work, daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            while len(self._threads) < min(self._most, self._outstanding):
+                thread = threading.Thread(target=self._work, daemon=True)
+                self._threads.append(thread)
+                thread.start()
 
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:
@@ -361,7 +368,7 @@ class Many:
         with contextlib.suppress(OSError):  # a stream that broke: what was read is what there is
             step()
 
-    def _put(self, outcome: Outcome | BaseException) -> None:
+    def _put(self, outcome: Outcome | BaseException | None) -> None:
         self._results.put(outcome)
         if self._ready is not None:
             os.write(self._ready[1], b"\0")
@@ -369,9 +376,11 @@ class Many:
     def take(self, timeout: float | None) -> list[Outcome]:
         found: list[Outcome | BaseException] = []
         with contextlib.suppress(queue.Empty):
-            found.append(self._results.get(timeout != 0, timeout))
-            while True:
-                found.append(self._results.get_nowait())
+            result = self._results.get(timeout != 0, timeout)
+            while result is not None:
+                found.append(result)
+                result = self._results.get_nowait()
+            self._results.put(None)  # for the next to see as well
         if self._ready is not None and found:
             left = len(found)
             while left:
@@ -393,16 +402,19 @@ class Many:
     def close(self) -> None:
         if os.getpid() != self._pid:
             return
-        self._closing = True
         with self._lock:
+            if self._closing:
+                return
+            self._closing = True
             active = list(self._active)
+        self._put(None)
         for run in active:
             run.kill(CANCELLED)
         for _ in self._threads:
             self._queue.put(None)
         for thread in self._threads:
             thread.join()
-        if self._ready is not None:
-            os.close(self._ready[0])
-            os.close(self._ready[1])
-            self._ready = None
+
+    def __del__(self) -> None:
+        for fd in self._ready or ():
+            os.close(fd)
