@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 
 #include "ignore.h"
 
-enum { INCLUDES_MAX = 10, SECTION_MAX = 64 };
+enum { INCLUDES_MAX = 10, SECTION_MAX = 64, USER_MAX = 256, ENTRY_MAX = 4096 };
 
 struct parser {
     struct fo_git_config *config;
@@ -82,14 +83,30 @@ static bool is_true(const char *value) {
            atoi(value) != 0;
 }
 
-/* Puts the home directory in place of a leading ~/. Returns what to free(), or NULL without memory. */
-static char *expand_home(const char *path, const char *home) {
-    bool at_home = home && path[0] == '~' && path[1] == '/';
-    char *expanded = malloc(strlen(path) + (at_home ? strlen(home) : 0) + 1);
-    if (expanded)
-        sprintf(expanded, "%s%s", at_home ? home : "", path + at_home);
-    return expanded;
+/* Returns `directory` and `rest` joined, for free(), or NULL without memory. */
+static char *join(const char *directory, const char *rest) {
+    char *joined = malloc(strlen(directory) + strlen(rest) + 1);
+    if (joined)
+        sprintf(joined, "%s%s", directory, rest);
+    return joined;
 }
+
+/* Puts the home directory in place of a leading ~ or ~user. Returns what to free(), or NULL without memory. */
+static char *expand_home(const char *path, const char *home) {
+    size_t length = path[0] == '~' ? strcspn(path, "/") : 0;
+    if (length <= 1)
+        return join(length && home ? home : "", path + (home ? length : 0));
+    char name[USER_MAX], text[ENTRY_MAX];
+    struct passwd entry, *found = NULL;
+    if (length <= USER_MAX) {
+        memcpy(name, path + 1, length - 1);
+        name[length - 1] = '\0';
+        getpwnam_r(name, &entry, text, sizeof text, &found);
+    }
+    return join(found ? entry.pw_dir : "", path + (found ? length : 0));
+}
+
+static int read_file(struct fo_git_config *config, int dir_fd, const char *name, const char *home, int depth);
 
 static int include(struct parser *p, const char *value) {
     if (p->depth >= INCLUDES_MAX)
@@ -97,15 +114,9 @@ static int include(struct parser *p, const char *value) {
     char *path = expand_home(value, p->home);
     if (!path)
         return -ENOMEM;
-    char *text;
-    size_t length;
-    int result = fo_file_read(p->dir_fd, path, 0, &text, &length);
-    if (result == 0) {
-        result = fo_git_config_parse(p->config, text, p->dir_fd, p->home, p->depth + 1);
-        free(text);
-    }
+    int result = read_file(p->config, p->dir_fd, path, p->home, p->depth + 1);
     free(path);
-    return fo_file_is_absent(result) ? 0 : result;
+    return result;
 }
 
 /* Takes one setting; value NULL stands for a key without '='. Returns 0 or -errno. */
@@ -181,16 +192,21 @@ static int open_directory_of(int dir_fd, const char *name) {
     return fd;
 }
 
-int fo_git_config_read(struct fo_git_config *config, int dir_fd, const char *name, const char *home) {
+/* As fo_git_config_read, of a file included by so many. */
+static int read_file(struct fo_git_config *config, int dir_fd, const char *name, const char *home, int depth) {
     char *text;
     size_t length;
     int result = fo_file_read(dir_fd, name, 0, &text, &length);
     if (result < 0)
         return fo_file_is_absent(result) ? 0 : result;
     int fd = open_directory_of(dir_fd, name);
-    result = fd < 0 ? fd : fo_git_config_parse(config, text, fd, home, 0);
+    result = fd < 0 ? fd : fo_git_config_parse(config, text, fd, home, depth);
     if (fd >= 0)
         close(fd);
     free(text);
     return fo_file_is_absent(result) ? 0 : result;
+}
+
+int fo_git_config_read(struct fo_git_config *config, int dir_fd, const char *name, const char *home) {
+    return read_file(config, dir_fd, name, home, 0);
 }

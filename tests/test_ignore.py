@@ -1,6 +1,7 @@
 """What is ignored is what git ignores: every case is put to git itself."""
 
 import os
+import pwd
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -282,6 +283,24 @@ def test_excludes_file(tmp_path: Path, settings_of_nobody: Path, monkeypatch: py
         write(home, excludes)
         git(root, "config", "core.excludesFile", str(home / "mine"))
     assert agree(root) == {b".gitignore", b"b", b"c.mine"}
+
+
+def test_excludes_file_in_the_home_of_somebody(tmp_path: Path) -> None:
+    homes = [entry for entry in pwd.getpwall() if os.access(entry.pw_dir, os.X_OK)]
+    root = repository(tmp_path / "root", {"a": "", "b": ""})
+    write(tmp_path, {"excluded": "a\n"})
+    way = os.path.relpath(tmp_path / "excluded", os.path.realpath(homes[-1].pw_dir))
+    git(root, "config", "core.excludesFile", f"~{homes[-1].pw_name}/{way}")
+    assert agree(root) == {b"b"}
+
+
+def test_settings_included_from_elsewhere(tmp_path: Path) -> None:
+    """A relative path is one from the file that it is in."""
+    root = repository(tmp_path / "root", {"a": "", "b": ""})
+    write(tmp_path, {"one/first": "[include]\npath = ../two/second\n", "two/second": "[include]\npath=third\n"})
+    write(tmp_path, {"two/third": f"[core]\nexcludesFile={tmp_path}/excluded\n", "excluded": "a\n"})
+    git(root, "config", "include.path", "../../one/first")
+    assert agree(root) == {b"b"}
 
 
 def test_settings_that_include_each_other(tmp_path: Path, settings_of_nobody: Path) -> None:
