@@ -7,8 +7,6 @@
 #include "api.h"
 #include "result.h"
 
-extern char **environ;
-
 int fo_execute_exec(const char *path, char *const *arguments, char *const *environment) {
     return fo_result(execve(path, arguments, environment != NULL ? environment : environ));
 }

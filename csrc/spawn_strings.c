@@ -8,8 +8,6 @@
 
 #include "spawn.h"
 
-extern char **environ;
-
 /* Points at each string of a block. Returns where the next array may start. */
 static char **point_at(char **array, const char *block, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {

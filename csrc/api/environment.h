@@ -4,3 +4,7 @@
 /* Each returns 0 or -errno; a name that is empty or holds '=' is -EINVAL. */
 int fo_environment_putenv(const char *name, const char *value);
 int fo_environment_unsetenv(const char *name);
+
+/* POSIX's variable. It is read from Python, which holds the interpreter's lock meanwhile, as os.putenv does when it
+ * changes it. */
+extern char **environ;

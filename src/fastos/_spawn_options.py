@@ -56,10 +56,6 @@ def first_argument(block: bytes) -> bytes:
     return block[: block.index(b"\0")]
 
 
-# The environment as it was when it was last encoded: its dictionary then, and what encode_environment gave.
-_encoded: tuple[dict[bytes, bytes] | None, tuple[bytes, int]] = (None, (b"", 0))
-
-
 def _encode_pairs(pairs: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, int]:
     lines = []
     for name, value in pairs:
@@ -82,22 +78,11 @@ class EncodedEnvironment(dict[str, str]):
         self.encoded = encode_environment(variables)
 
 
-def encode_environment(env: Environment | None) -> tuple[bytes, int]:
-    """env, or os.environ as it is now, as one block of NAME=value strings, and their number."""
-    global _encoded
-    if env is not None:
-        if isinstance(env, EncodedEnvironment):
-            return env.encoded
-        return _encode_pairs([(os.fsencode(name), os.fsencode(value)) for name, value in env.items()])
-    data = getattr(os.environ, "_data", None)
-    snapshot, pairs = _encoded
-    if snapshot == data and snapshot is not None:
-        return pairs
-    if not isinstance(data, dict) or sys.platform == "win32":
-        return encode_environment(dict(os.environ))
-    snapshot = dict(data)
-    _encoded = snapshot, _encode_pairs(snapshot.items())
-    return _encoded[1]
+def encode_environment(env: Environment) -> tuple[bytes, int]:
+    """env as one block of NAME=value strings, and their number."""
+    if isinstance(env, EncodedEnvironment):
+        return env.encoded
+    return _encode_pairs([(os.fsencode(name), os.fsencode(value)) for name, value in env.items()])
 
 
 @lru_cache(maxsize=512)

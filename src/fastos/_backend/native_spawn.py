@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from fastos import _spawn_options as options
 from fastos._backend.native import ffi, lib
+from fastos._backend.native_environment import inherited
 from fastos._errors import SpawnError, check, spawn_error
 from fastos._exit_status import ExitStatus
 from fastos._pty import PTY
@@ -98,7 +99,7 @@ def prepare(args: options.Arguments, env: Any, executable: Any, streams: tuple[A
     made = Request()
     arguments, made.argument_count = options.encode_arguments(args)
     made.arguments = arguments
-    made.environment, made.environment_count = options.encode_environment(env)
+    made.environment, made.environment_count = inherited() if env is None else options.encode_environment(env)
     if executable is None:
         program = made.program = args[0]
         if not (type(program) is str and "/" in program):

@@ -25,6 +25,7 @@ OnError = Callable[[OSError], object] | None
 
 # The one special value of followlinks, pathlib's own: symbolic links to directories stand among the files.
 _AS_FILES = getattr(os, "_walk_symlinks_as_files", None)
+_standard_walk = os.walk  # that of os itself may be ours one day
 
 
 # What comes next in a run: the indices of a directory's first name (its path is the one before), of its first name that
@@ -288,7 +289,7 @@ else:
         top: AnyStr | os.PathLike[AnyStr], topdown: bool = True, onerror: OnError = None, followlinks: bool = False
     ) -> Iterator[Step[AnyStr]]:
         if _AS_FILES is not None and followlinks is _AS_FILES:
-            yield from os.walk(top, topdown, onerror, followlinks)
+            yield from _standard_walk(top, topdown, onerror, followlinks)
             return
         sys.audit("os.walk", top, topdown, onerror, followlinks)
         yield from _walk(fspath(top), topdown, onerror, followlinks)
