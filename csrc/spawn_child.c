@@ -163,20 +163,21 @@ FO_CHILD static void set_umask(const struct fo_spawn_plan *plan) {
     }
 }
 
-/* Runs the candidates as execvp would: those that are not there are passed over, one that may not be executed is
- * remembered, anything else ends the search. */
+/* Runs the first candidate that can be run, as Python does; the error of what is there tells more than that of what is
+ * not. */
 FO_CHILD static void execute(struct fo_spawn_plan *plan) {
     int error = ENOENT, index = plan->first_candidate;
+    bool found = false;
     for (int i = 0; plan->candidates[i] != NULL; i++) {
         (void)fo_sys_execve(plan->candidates[i], plan->arguments, plan->environment);
-        if (errno == EACCES && error != EACCES) {
-            error = EACCES, index = plan->first_candidate + i;
-        } else if (errno != EACCES && errno != ENOENT && errno != ENOTDIR && errno != ESTALE && errno != ENODEV) {
-            error = errno, index = plan->first_candidate + i;
-            break;
-        } else if (plan->candidates[i + 1] == NULL && error != EACCES) {
+        if (found) {
+            continue;
+        }
+        found = errno != ENOENT && errno != ENOTDIR;
+        if (found || plan->candidates[i + 1] == NULL) {
             error = errno;
         }
+        index = found ? plan->first_candidate + i : index;
     }
     errno = error;
     fo_spawn_fail(plan, FO_STEP_EXEC, index);

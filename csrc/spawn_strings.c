@@ -24,9 +24,10 @@ static bool is_missing(const char *path) {
     return path[0] == '/' && faccessat(AT_FDCWD, path, F_OK, 0) < 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
-/* Skips the candidates ahead of the first that may be there. Returns 0, or -ENOENT if there is none. */
+/* Skips the candidates ahead of the first that may be there; to another user a directory may be closed, which is
+ * another error. Returns 0, or -ENOENT if there is none. */
 static int skip_missing(struct fo_spawn_plan *plan) {
-    while (plan->candidates[0] != NULL && plan->candidates[1] != NULL && is_missing(plan->candidates[0])) {
+    while (plan->request->user < 0 && plan->candidates[0] != NULL && plan->candidates[1] != NULL && is_missing(plan->candidates[0])) {
         plan->candidates++;
         plan->first_candidate++;
     }

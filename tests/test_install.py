@@ -1,5 +1,6 @@
 """install() swaps, uninstall() puts back; nothing else changes."""
 
+import errno
 import json
 import os
 import shutil
@@ -174,3 +175,35 @@ def test_command_with_processes_that_import_the_main_module_again() -> None:
     code = "import multiprocessing as m; print(m.get_context('spawn').Process(target=print, args=(1,)).start())"
     done = fastos_install("--", "-c", code, timeout=60)
     assert sorted(done.stdout.split()) == ["1", "None"], done.stderr
+
+
+def test_path_walk(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "link").symlink_to("below")
+    (tmp_path / "below" / "file").touch()
+    walk = getattr(Path, "walk", None)  # from 3.12 on; since 3.13 it is os.walk with a special argument
+    if walk is None:
+        pytest.skip("this Python has no Path.walk")
+    expected = list(walk(tmp_path))
+    fastos.install()
+    assert list(walk(tmp_path)) == expected
+
+
+@pytest.mark.native
+def test_a_walk_uses_what_a_test_put_into_os(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fastos.install()
+
+    def fail(path: object) -> None:
+        raise PermissionError(errno.EACCES, "replaced", path)
+
+    monkeypatch.setattr(os, "scandir", fail)
+    errors: list[OSError] = []
+    assert list(os.walk(tmp_path, onerror=errors.append)) == []
+    assert [error.strerror for error in errors] == ["replaced"]
+    with pytest.raises(PermissionError, match="replaced"):
+        list(os.fwalk(tmp_path))
+
+
+def test_swapped_functions_are_documented() -> None:
+    fastos.install()
+    assert all(now.__doc__ for now in (os.walk, os.fwalk, shutil.rmtree, subprocess.Popen))

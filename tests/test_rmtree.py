@@ -1,6 +1,8 @@
 """rmtree does what shutil.rmtree does, faster, at any depth, and never outside the tree."""
 
 import contextlib
+import errno
+import inspect
 import os
 import shutil
 import subprocess
@@ -141,3 +143,37 @@ def test_never_leaves_the_tree_while_directories_are_swapped_for_links(tmp_path:
 
 def test_avoids_symlink_attacks() -> None:
     assert fastos.rmtree.avoids_symlink_attacks == shutil.rmtree.avoids_symlink_attacks  # type: ignore[attr-defined]
+
+
+def test_unknown_arguments_remove_nothing(tmp_path: Path) -> None:
+    assert [*inspect.signature(fastos.rmtree).parameters] == [*inspect.signature(shutil.rmtree).parameters]
+    tree = make_tree(tmp_path / "tree")
+    with pytest.raises(TypeError):
+        fastos.rmtree(tree, nonsense=1)  # type: ignore[call-arg]
+    if sys.version_info < (3, 12):
+        with pytest.raises(TypeError):
+            fastos.rmtree(tree, onexc=print)  # type: ignore[call-arg]
+    assert any(tree.iterdir())
+
+
+@pytest.mark.parametrize("name", ["unlink", "rmdir", "scandir", "open"])
+def test_functions_of_os_that_a_test_replaced_are_called(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = make_tree(tmp_path / "tree")
+
+    def fail(*args: object, **options: object) -> None:
+        raise PermissionError(errno.EPERM, "replaced")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, name, fail)
+        with pytest.raises(PermissionError, match="replaced"):
+            fastos.rmtree(tree)
+        fastos.rmtree(tree, ignore_errors=True)
+    assert tree.exists()
+
+
+def test_a_name_that_cannot_be_encoded_goes_to_the_callback() -> None:
+    called: list[object] = []
+    fastos.rmtree("\ud800", onerror=lambda function, path, info: called.append((function, path, info[0])))
+    assert called == [(os.lstat, "\ud800", UnicodeEncodeError)]

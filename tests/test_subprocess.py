@@ -309,3 +309,126 @@ def test_asyncio_with_the_drop_in() -> None:
 def test_without_the_core_it_is_the_standard_module() -> None:
     assert subprocess.Popen is standard.Popen
     assert subprocess.run is standard.run
+
+
+ODD: list[dict[str, object]] = [
+    {"restore_signals": None},
+    {"start_new_session": "yes"},
+    {"cwd": 0},
+    {"cwd": ""},
+    {"cwd": "a\0b"},
+    {"executable": "a\0b"},
+    {"executable": 5},
+    {"pass_fds": ("x",)},
+    {"pass_fds": (0, 1, 2), "stdin": -3},
+    {"pass_fds": 5},
+    {"pass_fds": (-1,)},
+    {"umask": "x"},
+    {"umask": 0o10022},
+    {"umask": -2},
+    {"umask": 2**40},
+    {"process_group": 2**40},
+    {"extra_groups": range(70000)},
+    {"stdin": True},
+    {"stdin": -4},
+    {"stdout": 99},
+    {"stdout": 99, "cwd": "/"},
+    {"stderr": -5, "cwd": "/"},
+    {"env": {"": "x"}},
+    {"env": {"A": 1}},
+    {"env": [("A", "b")]},
+    {"env": os.environb},
+    {"encoding": "nonsense", "stdout": -1},
+    {"encoding": "hex", "stdout": -1},
+    {"encoding": "locale", "stdout": -1},
+    {"encoding": "", "stdout": -1},
+    {"encoding": 5, "stdout": -1},
+    {"errors": 5, "stdout": -1},
+    {"text": False, "universal_newlines": True},
+]
+
+
+@pytest.mark.parametrize("options", ODD, ids=str)
+@pytest.mark.parametrize("args", [["true"], ["/no/such/program"], [""]], ids=str)
+def test_odd_options_are_what_they_are_to_the_standard_module(args: list[str], options: dict[str, object]) -> None:
+    assert told(subprocess, args, options) == told(standard, args, options)
+
+
+@pytest.mark.parametrize("args", [[], [None], [1], [bytearray(b"true")], None, 5, iter(["true"]), {"true": 1}], ids=str)
+def test_odd_arguments_are_what_they_are_to_the_standard_module(args: object) -> None:
+    if isinstance(args, list | dict | int | None):
+        assert told(subprocess, args, {}) == told(standard, args, {})
+    else:
+        assert told(subprocess, args, {}) == 0
+
+
+def told(module: object, args: object, options: dict[str, object]) -> object:
+    """The exit code, or the exception."""
+    try:
+        return module.run(args, **options).returncode  # type: ignore[attr-defined]
+    except Exception as error:
+        return type(error), str(error), repr(error.args), repr(getattr(error, "filename", None))
+
+
+@pytest.mark.native
+def test_an_unknown_encoding_starts_nothing(tmp_path: Path) -> None:
+    with pytest.raises(LookupError):
+        subprocess.run(["touch", tmp_path / "started"], stdout=subprocess.PIPE, encoding="nonsense")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_child_inherits_what_was_put_into_the_environment_past_os_environ(monkeypatch: pytest.MonkeyPatch) -> None:
+    def seen() -> bytes:
+        return subprocess.run(["/bin/sh", "-c", "echo ${FASTOS_PUT-unset}"], capture_output=True).stdout
+
+    assert seen() == b"unset\n"
+    os.putenv("FASTOS_PUT", "1")
+    try:
+        assert seen() == b"1\n"
+        os.putenv("FASTOS_PUT", "2")
+        assert seen() == b"2\n"
+        monkeypatch.setattr(os, "environ", {"FASTOS_PUT": "3", "PATH": os.defpath})
+        assert seen() == b"2\n"
+    finally:
+        os.unsetenv("FASTOS_PUT")
+    assert seen() == b"unset\n"
+
+
+def test_a_subclass_may_use_names_of_its_own(tmp_path: Path) -> None:
+    class Measured(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, *args: object, **options: object) -> None:
+            self.rusage = self.pidfd = None
+            self._child = self._talk = "mine"
+            super().__init__(*args, **options)  # type: ignore[call-overload]
+
+        def _start(self) -> None:
+            raise AssertionError
+
+        _begin = _await = _collected = _expire = _start
+
+    with Measured(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.communicate(b"through") == (b"through", b"")
+    assert (process.returncode, process.rusage, process.pidfd) == (0, None, None)
+
+
+def test_the_search_goes_on_after_what_cannot_be_run(tmp_path: Path) -> None:
+    for name, text in (("first", "no program"), ("second", "#!/bin/sh\nexit 5\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "program").write_text(text)
+        (tmp_path / name / "program").chmod(0o755)
+    env = {"PATH": f"{tmp_path}/first:{tmp_path}/second"}
+    assert standard.call(["program"], env=env) == subprocess.call(["program"], env=env) == 5
+    (tmp_path / "second" / "program").unlink()
+    for module in (standard, subprocess):
+        with pytest.raises(OSError, match="Exec format error"):
+            module.call(["program"], env=env)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_another_user_may_not_look_into_every_directory_of_path(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o700)
+    raised = [
+        told(module, ["no-such"], {"user": 65534, "env": {"PATH": f"{tmp_path}/closed:/bin"}})
+        for module in (standard, subprocess)
+    ]
+    assert raised[0] == raised[1]

@@ -1,14 +1,16 @@
 """`subprocess.run` in one go: what needs no Popen is started, fed, read and waited for by the core alone."""
 
+import codecs
+import os
 import signal
 import subprocess as standard
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastos import _backend
 from fastos._errors import SpawnError
 from fastos._run_job import INTERRUPT_GRACE_NS, Job, Outcome
-from fastos._subprocess_popen import argument_list, standard_error
+from fastos._subprocess_popen import UNUSUAL, argument_list, standard_error
 
 if TYPE_CHECKING:
     from fastos._backend import native_run as backend
@@ -22,47 +24,71 @@ _PIPE = standard.PIPE
 _KNOWN = frozenset(("stdin", "stdout", "stderr", "env", "text", "universal_newlines", "encoding", "errors", "shell"))
 
 
-def runs_at_once(popenargs: tuple[Any, ...], input: Any, capture_output: bool, timeout: Any, options: Any) -> bool:
-    """Whether `complete` does this run just as Popen would. Whatever is odd about the arguments is for Popen to say."""
-    if timeout is not None or len(popenargs) != 1 or sys.flags.warn_default_encoding:
-        return False
-    if not options and input is None:
-        return True
-    if not _KNOWN.issuperset(options):
-        return False
-    if capture_output and ("stdout" in options or "stderr" in options):
-        return False
-    if input is not None and ("stdin" in options or type(input) is not (str if _is_text(options) else bytes)):
-        return False
-    return bool(options.get("stdout") != standard.STDOUT)
+class Plan(NamedTuple):
+    """A run made ready."""
+
+    request: Any
+    arguments: list[Any]
+    streams: tuple[Any, Any, Any]
+    codec: tuple[str, str] | None  # None: bytes
+    env: Any
 
 
-def _is_text(options: Any) -> bool:
-    if not options:
-        return False
-    get = options.get
-    return bool(get("encoding") or get("errors") or get("text") or get("universal_newlines"))
-
-
-def complete(args: Any, input: Any, capture_output: bool, check: bool, options: Any) -> Any:
-    """Runs it to its end. Returns a CompletedProcess; raises what subprocess.run raises."""
-    get = options.get
-    stdin, stdout, stderr = get("stdin"), get("stdout"), get("stderr")
+def plan(args: Any, input: Any, capture_output: bool, options: Any) -> Plan | None:
+    """The plan of a run that `complete` does just as Popen would. None: whatever is odd is for Popen to say."""
+    stdin = stdout = stderr = codec = env = shell = None
+    if options:
+        if not _KNOWN.issuperset(options) or ("text" in options and "universal_newlines" in options):
+            return None
+        get = options.get
+        stdin, stdout, stderr, env, shell = get("stdin"), get("stdout"), get("stderr"), get("env"), get("shell")
     if capture_output:
+        if "stdout" in options or "stderr" in options:
+            return None
         stdout = stderr = _PIPE
-    if input is not None:
-        stdin = _PIPE
-    codec = (get("encoding") or standard._text_encoding(), get("errors") or "strict") if _is_text(options) else None  # type: ignore[attr-defined]
-    arguments = argument_list(args, None, get("shell"))
-    env = get("env")
+    try:
+        if options:
+            codec = _codec(options)
+        if input is not None:
+            if "stdin" in options or type(input) is not (bytes if codec is None else str):
+                return None
+            stdin = _PIPE
+        if not isinstance(args, list | tuple | str | bytes | os.PathLike):
+            return None  # an iterator is read once
+        arguments = argument_list(args, None, bool(shell))
+        streams = stdin, stdout, stderr
+        return Plan(spawning.prepare(arguments, env, None, streams, None), arguments, streams, codec, env)
+    except (LookupError, *UNUSUAL):
+        return None
+
+
+def _codec(options: Any) -> tuple[str, str] | None:
+    """The encoding and its error handler, None for bytes. Raises LookupError or TypeError for what is none."""
+    encoding, errors = options.get("encoding"), options.get("errors")
+    if encoding is not None:
+        if not codecs.lookup(encoding)._is_text_encoding:
+            raise LookupError
+    elif errors or options.get("text") or options.get("universal_newlines"):
+        if sys.flags.warn_default_encoding:
+            raise LookupError
+        encoding = standard._text_encoding()  # type: ignore[attr-defined]
+    else:
+        return None
+    if errors:
+        codecs.lookup_error(errors)
+    return encoding, errors or "strict"
+
+
+def complete(plan: Plan, args: Any, input: Any, check: bool) -> Any:
+    """Runs it to its end. Returns a CompletedProcess; raises what subprocess.run raises."""
+    request, arguments, streams, codec, env = plan
     sys.audit("subprocess.Popen", arguments[0], arguments, None, env)
-    request = spawning.prepare(arguments, env, None, (stdin, stdout, stderr), None)
     output = errors = None
-    if _PIPE in (stdin, stdout, stderr):
+    if _PIPE in streams:
         outcome = _exchange(request, arguments, input.encode(*codec) if codec and input is not None else input)
         code = outcome.code
-        output = _text(outcome.output, codec) if stdout == _PIPE else None
-        errors = _text(outcome.errors, codec) if stderr == _PIPE else None
+        output = _text(outcome.output, codec) if streams[1] == _PIPE else None
+        errors = _text(outcome.errors, codec) if streams[2] == _PIPE else None
     else:
         code = _run(request, arguments)
     if check and code:
@@ -119,4 +145,4 @@ def _text(data: bytes, codec: tuple[str, str] | None) -> Any:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-__all__ = ["complete", "runs_at_once"]
+__all__ = ["complete", "plan"]

@@ -49,10 +49,10 @@ if _backend.COMPILED:
         **kwargs: _Any,
     ) -> _Any:
         """subprocess.run: without a timeout and with the common options in one call of the core, else with Popen."""
-        if Popen is _subprocess_popen.Popen and _subprocess_run.runs_at_once(
-            popenargs, input, capture_output, timeout, kwargs
-        ):
-            return _subprocess_run.complete(popenargs[0], input, capture_output, check, kwargs)
+        if Popen is _subprocess_popen.Popen and timeout is None and len(popenargs) == 1:
+            plan = _subprocess_run.plan(popenargs[0], input, capture_output, kwargs)
+            if plan is not None:
+                return _subprocess_run.complete(plan, popenargs[0], input, check)
         return _run_with_popen(
             *popenargs, input=input, capture_output=capture_output, timeout=timeout, check=check, **kwargs
         )

@@ -43,10 +43,10 @@ class _Inherited:
     block: tuple[bytes, int] = (b"\0", 0)
 
     def read(self, array: Any, variables: dict[bytes, bytes] | None) -> tuple[bytes, int]:
-        strings = []
+        strings: list[Any] = []
         while array and array[len(strings)]:
             strings.append(ffi.string(array[len(strings)]))
-        block = b"".join([string + b"\0" for string in strings]) or b"\0"  # an empty block is still a block
+        block: bytes = b"\0".join(strings) + b"\0"  # an empty block is still a block
         self.array, self.variables, self.block = array, dict(variables or ()), (block, len(strings))
         self.pointers = bytes(ffi.buffer(array, _POINTER * (len(strings) + 1))) if array else b""
         return self.block

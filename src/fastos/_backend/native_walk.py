@@ -25,7 +25,16 @@ OnError = Callable[[OSError], object] | None
 
 # The one special value of followlinks, pathlib's own: symbolic links to directories stand among the files.
 _AS_FILES = getattr(os, "_walk_symlinks_as_files", None)
-_standard_walk = os.walk  # that of os itself may be ours one day
+# Those of os itself may be ours one day.
+_standard_walk, _standard_fwalk = os.walk, os.fwalk
+
+
+def _parts() -> tuple[Any, ...]:
+    """What os.walk and os.fwalk read with. A test that replaces one of them wants to see it called."""
+    return os.scandir, os.open, os.stat
+
+
+_PARTS = _parts()
 
 
 # What comes next in a run: the indices of a directory's first name (its path is the one before), of its first name that
@@ -280,6 +289,8 @@ if _LAZY:
     def walk(
         top: AnyStr | os.PathLike[AnyStr], topdown: bool = True, onerror: OnError = None, followlinks: bool = False
     ) -> Iterator[Step[AnyStr]]:
+        if _parts() != _PARTS:
+            return _standard_walk(top, topdown, onerror, followlinks)
         sys.audit("os.walk", top, topdown, onerror, followlinks)
         return _walk(fspath(top), topdown, onerror, followlinks)
 
@@ -288,7 +299,7 @@ else:
     def walk(
         top: AnyStr | os.PathLike[AnyStr], topdown: bool = True, onerror: OnError = None, followlinks: bool = False
     ) -> Iterator[Step[AnyStr]]:
-        if _AS_FILES is not None and followlinks is _AS_FILES:
+        if (_AS_FILES is not None and followlinks is _AS_FILES) or _parts() != _PARTS:
             yield from _standard_walk(top, topdown, onerror, followlinks)
             return
         sys.audit("os.walk", top, topdown, onerror, followlinks)
@@ -338,6 +349,9 @@ def fwalk(
     follow_symlinks: bool = False,
     dir_fd: int | None = None,
 ) -> Iterator[tuple[Any, list[Any], list[Any], int]]:
+    if _parts() != _PARTS:
+        yield from _standard_fwalk(top, topdown, onerror, follow_symlinks=follow_symlinks, dir_fd=dir_fd)
+        return
     sys.audit("os.fwalk", top, topdown, onerror, follow_symlinks, dir_fd)
     path = fspath(top)
     tree = _Tree.take(isinstance(path, str), 0)
@@ -374,3 +388,6 @@ def fwalk(
         tree.give_back()
         for frame in reversed(frames):
             os.close(frame[0])
+
+
+walk.__doc__, fwalk.__doc__ = _standard_walk.__doc__, _standard_fwalk.__doc__
