@@ -70,7 +70,7 @@ def test_run_refuses_what_the_standard_one_refuses(args: list[str], options: dic
         try:
             return run(args, **options).returncode  # type: ignore[operator]
         except Exception as error:
-            return type(error), str(error).removesuffix(" b'A=B'")  # ours names the variable
+            return type(error), str(error)
 
     assert outcome(subprocess.run) == outcome(standard.run)
 
@@ -349,7 +349,7 @@ ODD: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("options", ODD, ids=str)
-@pytest.mark.parametrize("args", [["true"], ["/no/such/program"], [""]], ids=str)
+@pytest.mark.parametrize("args", [["true"], ["no-such-program"], [""]], ids=str)
 def test_odd_options_are_what_they_are_to_the_standard_module(args: list[str], options: dict[str, object]) -> None:
     assert told(subprocess, args, options) == told(standard, args, options)
 

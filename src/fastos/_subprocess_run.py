@@ -53,7 +53,7 @@ def plan(args: Any, input: Any, capture_output: bool, options: Any) -> Plan | No
             if "stdin" in options or type(input) is not (bytes if codec is None else str):
                 return None
             stdin = _PIPE
-        if not isinstance(args, list | tuple | str | bytes | os.PathLike):
+        if type(args) is not list and not isinstance(args, tuple | str | bytes | os.PathLike):
             return None  # an iterator is read once
         arguments = argument_list(args, None, bool(shell))
         streams = stdin, stdout, stderr
