@@ -289,3 +289,11 @@ def test_no_descriptor_but_three_in_the_children() -> None:
     script = "import os; print(sorted(map(int, os.listdir('/proc/self/fd')))[:-1])"
     _, last = fastos.pipeline([["true"], [sys.executable, "-c", script]], text=True)
     assert last.stdout == "[0, 1, 2]\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "instead"), [("capture_output", "capture=True"), ("shell", "/bin/sh"), ("preexec_fn", "options of")]
+)
+def test_options_of_subprocess_are_told_from_ours(option: str, instead: str) -> None:
+    with pytest.raises(TypeError, match=f"unexpected option '{option}'; use .*{instead}"):
+        fastos.run(["true"], **{option: True})  # type: ignore[arg-type]

@@ -256,3 +256,23 @@ def test_repr_tells_the_state(tmp_path: Path) -> None:
     assert repr(scan) == f"<fastos.Scan of {str(tmp_path)!r}, not begun>"
     list(scan)
     assert repr(scan).endswith("closed>")
+
+
+def test_mistakes_are_told_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="byte order of the paths"):
+        fastos.scan(tmp_path, sort="size")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="progress is a callable"):
+        fastos.scan(tmp_path, progress=5)  # type: ignore[arg-type]
+    with fastos.scan(tmp_path) as scan:
+        pass
+    with pytest.raises(RuntimeError, match="closed before it was iterated"):
+        list(scan)
+
+
+def test_what_is_no_column_has_a_method(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for batch in fastos.scan(tmp_path).batches():
+        for name, method in (("type", "types"), ("name", "names"), ("path", "paths")):
+            with pytest.raises(KeyError, match=rf"Batch\.{method}\(\)"):
+                batch.column(name)
+            assert len(getattr(batch, method)()) == 1

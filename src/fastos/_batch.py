@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from fastos._scan_options import FIELDS, TYPES
 
+_METHODS = {"path": "paths", "name": "names", "type": "types"}
+
 
 class Rows(Protocol):
     """What a backend delivers."""
@@ -117,8 +119,10 @@ class Batch:
     def column(self, name: str) -> memoryview:
         """A field as numbers, without a copy: 'q', 'Q' or 'I' as its format says, valid until the batch is released.
 
-        Raises KeyError for a field that was not asked for.
+        Raises KeyError for a field that was not asked for. What is no number has a method: paths(), names(), types().
         """
+        if name in _METHODS:
+            raise KeyError(f"{name!r} is no number: use Batch.{_METHODS[name]}()")
         if name not in self._fields:
             asked = ", ".join(repr(each) for each in (*self._fields, name))
             raise KeyError(f"{name!r} was not asked for; use scan(..., fields=({asked},))")

@@ -31,10 +31,23 @@ _RUN_OPTIONS = frozenset(OWN_OPTIONS) | {"input", "stdin", "stdout", "stderr"}
 _SPAWN_OPTIONS = frozenset(_spawn.spawn.__kwdefaults__ or ()) - _RUN_OPTIONS
 
 
+# subprocess's names for what is called otherwise here.
+_INSTEAD = {
+    "capture_output": "capture=True",
+    "shell": 'the arguments ["/bin/sh", "-c", command]',
+    "universal_newlines": "text=True",
+    "pass_fds": "fds=",
+    "start_new_session": "new_session=True",
+    "extra_groups": "groups=",
+    "preexec_fn": "the options of fastos.spawn: rlimits=, nice=, umask=, cgroup=, ...",
+}
+
+
 def check_names(names: Mapping[str, Any]) -> None:
     for name in names:
         if name not in _RUN_OPTIONS and name not in _SPAWN_OPTIONS:
-            raise TypeError(f"unexpected option {name!r}")
+            instead = f"; use {_INSTEAD[name]}" if name in _INSTEAD else ""
+            raise TypeError(f"unexpected option {name!r}{instead}")
 
 
 class Command:

@@ -105,6 +105,8 @@ class Scan:
     def _begin(self, layout: str) -> Iterator[Rows]:
         if self._started:
             raise RuntimeError("a scan can be iterated once; make another with fastos.scan()")
+        if self._closed:
+            raise RuntimeError("the scan was closed before it was iterated")
         self._started = True
         if layout != "paths":
             self._engine.lay_out(layout)
@@ -336,6 +338,8 @@ def scan(
         options.follow_symlinks = True
     if same_filesystem:
         options.same_filesystem = True
+    if sort not in (True, False):
+        raise TypeError(f"sort is True, for the byte order of the paths, or False, not {sort!r}")
     if sort:
         options.sort = True
     if min_depth != 1:
@@ -354,6 +358,8 @@ def scan(
         options.frontier, options.visited = frontier.directories, frontier.visited
     if on_error not in ("collect", "raise") and not callable(on_error):
         raise ValueError(f'on_error is "collect", "raise" or a callable, not {on_error!r}')
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress is a callable, not {progress!r}")
     if dir_fd is not None:
         options.dir_fd = dir_fd
     if where is not None:
