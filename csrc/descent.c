@@ -172,14 +172,14 @@ static int open_at(struct fo_scan *scan, int dir_fd, const char *name, int flags
 }
 
 /* Opens a name of several components, one by one. Returns a descriptor or -errno. */
-static int open_components(struct fo_scan *scan, int dir_fd, char *path, int last_flags) {
+static int open_components(struct fo_scan *scan, int dir_fd, char *path, int flags) {
     int fd = dir_fd;
     for (char *name = path, *slash; name != NULL; name = slash == NULL ? NULL : slash + 1) {
         slash = strchr(name, '/');
         if (slash != NULL) {
             *slash = '\0';
         }
-        int next = open_at(scan, fd, name, slash != NULL ? O_NOFOLLOW : last_flags);
+        int next = open_at(scan, fd, name, flags);
         if (fd != dir_fd) {
             close(fd);
         }
@@ -197,7 +197,6 @@ static int open_from(struct fo_scan *scan, int dir_fd, const struct fo_directory
         return open_at(scan, dir_fd, directory->name, flags);
     }
     char *path = strdup(directory->name);
-    /* Where links are followed, what an earlier scan entered may lie behind some. */
     int fd = path == NULL ? -ENOMEM : open_components(scan, dir_fd, path, flags);
     free(path);
     return fd;

@@ -63,6 +63,7 @@ int fo_frontier_fill(struct fo_scan *scan) {
             return -ENOMEM;
         }
         directory->text = scan->top->text && fo_utf8_valid(path, strlen(path));
+        directory->follow = scan->options.flags & FO_SCAN_FOLLOW_SYMLINKS;
         stack_directory(scan, directory);
         scan->top->unopened++;
     }

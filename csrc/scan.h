@@ -42,7 +42,7 @@ struct fo_directory {
     int32_t depth;
     uint32_t name_length;
     bool kept; /* in the list of descriptors kept open */
-    bool follow; /* the name is a symbolic link to be followed */
+    bool follow; /* the name is a symbolic link to be followed, or may lead over some */
     bool text;   /* the path down to here is UTF-8; known where somebody wants to know */
     char name[]; /* below the parent; several components for a directory taken over from another scan */
 };

@@ -67,6 +67,24 @@ def test_followed_links_stay_followed_once(tmp_path: Path) -> None:
     assert sorted(found) == walked(tmp_path)
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+def test_what_lies_behind_links_can_be_gone_on_with(tmp_path: Path, threads: int) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    for number in range(4):
+        (tmp_path / "outside" / f"d{number}").mkdir(parents=True)
+        plant(tmp_path / "outside" / f"d{number}", 2, 2)
+        (root / f"link{number}").symlink_to(tmp_path / "outside" / f"d{number}")
+    found, errors, frontier = [], [], None
+    while frontier is None or frontier:
+        scan = fastos.scan(root, follow_symlinks=True, max_entries=1, frontier=frontier, threads=threads)
+        found += scan.paths()
+        errors += scan.errors
+        frontier = scan.frontier
+    assert sorted(found) == walked(root, followlinks=True)
+    assert errors == []
+
+
 def test_frontier_is_empty_after_a_whole_scan(tmp_path: Path) -> None:
     plant(tmp_path, 1, 1)
     scan = fastos.scan(tmp_path)
