@@ -254,13 +254,18 @@ int32_t fo_batch_directory(struct fo_batch *batch, const char *path, size_t leng
     return index;
 }
 
-int fo_batch_error(struct fo_batch *batch, int number, const char *path, size_t length) {
-    int64_t needed = batch->error_paths_size + (int64_t)length + 1;
+int fo_batch_error(struct fo_batch *batch, int number, const char *path, size_t length, const char *name,
+                   size_t name_length) {
+    int64_t needed = batch->error_paths_size + (int64_t)(length + name_length) + 1;
     if (reserve_numbers(&batch->error_numbers, &batch->error_capacity, batch->error_count + 1) < 0 ||
         reserve(&batch->error_paths, &batch->error_paths_capacity, needed) < 0) {
         return -ENOMEM;
     }
-    memcpy(batch->error_paths + batch->error_paths_size, path, length);
+    char *end = batch->error_paths + batch->error_paths_size;
+    memcpy(end, path, length);
+    if (name_length > 0) {
+        memcpy(end + length, name, name_length);
+    }
     batch->error_paths[needed - 1] = '\0';
     batch->error_paths_size = needed;
     batch->error_numbers[batch->error_count++] = number;

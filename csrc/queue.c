@@ -81,7 +81,7 @@ int fo_queue_get(struct fo_scan *scan, int64_t deadline_ns, struct fo_batch **ou
             break;
         }
         if (queue->live == 0) {
-            result = scan->frontier.finished || atomic_load(&scan->cancelled) ? 2 : 0;
+            result = scan->frontier.finished || atomic_load(&scan->cancelled) ? fo_scan_outcome(scan) : 0;
             break;
         }
         atomic_store_explicit(&queue->starving, true, memory_order_relaxed);

@@ -102,6 +102,15 @@ int fo_scan_hold(struct fo_scan *scan) {
     return -EBADF;
 }
 
+void fo_scan_fail(struct fo_scan *scan) {
+    atomic_store(&scan->out_of_memory, true);
+    atomic_store(&scan->cancelled, true);
+}
+
+int fo_scan_outcome(const struct fo_scan *scan) {
+    return atomic_load(&scan->out_of_memory) ? -ENOMEM : 2;
+}
+
 /* Opens the root, a symbolic link to a directory included, as os.walk does. Returns a descriptor or -errno. */
 static int open_root(const struct fo_scan_options *options) {
     int fd;
@@ -281,7 +290,7 @@ static void keep_going(struct fo_scan *scan) {
 static int next_batch(struct fo_scan *scan, int milliseconds, struct fo_batch **out) {
     int result = 0;
     if (atomic_load(&scan->cancelled)) {
-        return 2;
+        return fo_scan_outcome(scan);
     }
     if (!scan->started && (result = start(scan)) < 0) {
         return result;

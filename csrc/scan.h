@@ -13,7 +13,7 @@
 enum {
     FO_SCAN_MOST_THREADS = 64,
     FO_SCAN_BATCH_ENTRIES = 4096,    /* of one batch */
-    FO_SCAN_BATCH_BYTES = 512 << 10, /* of its heap of names, before it is handed on */
+    FO_SCAN_BATCH_BYTES = 512 << 10, /* of each of its heaps, before it is handed on */
     FO_SCAN_QUEUE = 8,               /* batches ready for the consumer */
     FO_SCAN_PENDING = 16384,         /* directories in the frontier before the reading of further ones waits */
     FO_SCAN_STALL_MS = 2000          /* a worker in one directory for longer, without an entry, is stalled */
@@ -139,6 +139,7 @@ struct fo_scan {
     atomic_int references; /* of the contents: the open handle, workers, batches, calls under way */
     atomic_int shells;     /* of this struct: the handle, the contents */
     atomic_bool closed, cancelled, exhausted;
+    atomic_bool out_of_memory; /* then it is cancelled, and the consumer told */
     atomic_bool alone; /* no thread can be had: the consumer's own does it all */
     bool started;
     uint32_t stat_mask;  /* what an entry that is delivered needs */
@@ -167,6 +168,12 @@ int fo_scan_hold(struct fo_scan *scan);
 
 /* One holder less; the last one frees what the scan has. */
 void fo_scan_drop(struct fo_scan *scan);
+
+/* Memory is short: what was found cannot be delivered, and the scan ends with -ENOMEM. */
+void fo_scan_fail(struct fo_scan *scan);
+
+/* What the consumer of a scan that has ended is told: 2 or -ENOMEM. */
+int fo_scan_outcome(const struct fo_scan *scan);
 
 /* -- frontier.c ---------------------------------------------------------------------------------------------- */
 
@@ -242,7 +249,7 @@ size_t fo_directory_path(const struct fo_directory *directory, char *out, size_t
 
 /* -- scan_worker.c ------------------------------------------------------------------------------------------- */
 
-/* Works in the consumer's thread until there is nothing left, or there is a batch, or it has taken too long. */
+/* Works in the consumer's thread until there is nothing left, or it has taken too long. */
 void fo_worker_inline(struct fo_scan *scan);
 
 /* Starts workers until there are as many as concurrency.target. Returns how many there are, or -errno. */
@@ -321,8 +328,9 @@ int32_t fo_batch_directory(struct fo_batch *batch, const char *path, size_t leng
 /* Fills *stat from the columns that there are. */
 void fo_batch_row(const struct fo_batch *batch, int32_t index, struct fo_stat *stat);
 
-/* Appends an error. Returns 0 or -ENOMEM. */
-int fo_batch_error(struct fo_batch *batch, int number, const char *path, size_t length);
+/* Appends an error at a path, and a name put behind it. Returns 0 or -ENOMEM. */
+int fo_batch_error(struct fo_batch *batch, int number, const char *path, size_t length, const char *name,
+                   size_t name_length);
 
 static inline bool fo_batch_empty(const struct fo_batch *batch) {
     return batch->count == 0 && batch->error_count == 0;
@@ -330,7 +338,8 @@ static inline bool fo_batch_empty(const struct fo_batch *batch) {
 
 static inline bool fo_batch_full(const struct fo_batch *batch) {
     return batch->count >= batch->limit || batch->names_size >= FO_SCAN_BATCH_BYTES ||
-           batch->error_count >= batch->limit;
+           batch->directories_size >= FO_SCAN_BATCH_BYTES || batch->error_count >= batch->limit ||
+           batch->error_paths_size >= FO_SCAN_BATCH_BYTES;
 }
 
 /* -- queue.c ------------------------------------------------------------------------------------------------- */
@@ -341,7 +350,8 @@ void fo_queue_put(struct fo_worker *worker, struct fo_batch *batch);
 /* Delivers a batch whose worker hangs. */
 void fo_queue_rescue(struct fo_scan *scan, struct fo_batch *batch);
 
-/* Takes the next batch, waiting until deadline_ns. Returns 1 with *out set, 0 when the time is over, 2 at the end. */
+/* Takes the next batch, waiting until deadline_ns. Returns 1 with *out set, 0 when the time is over, 2 at the end,
+ * -ENOMEM if that came too early. */
 int fo_queue_get(struct fo_scan *scan, int64_t deadline_ns, struct fo_batch **out);
 
 /* Puts a released batch back into the pool, or frees it if there are enough. */

@@ -23,7 +23,7 @@ static bool arrive(struct fo_visit *visit, struct fo_worker *worker, struct fo_d
     *visit = (struct fo_visit){.worker = worker, .scan = worker->scan, .directory = directory, .fd = directory->fd,
                                .prefix_length = (size_t)length, .index = -1};
     if (length < 0) {
-        atomic_store(&worker->scan->cancelled, true);
+        fo_scan_fail(worker->scan);
     }
     return length >= 0;
 }
@@ -302,6 +302,8 @@ static void do_read(struct fo_worker *worker, struct fo_read *read) {
     atomic_fetch_sub(&worker->scan->frontier.set_aside, 1);
     if (arrive(&visit, worker, read->directory)) {
         read_on(&visit, &read->dents);
+    } else {
+        fo_dents_stop(&read->dents);
     }
     leave(&visit);
     free(read);

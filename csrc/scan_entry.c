@@ -27,7 +27,7 @@ struct fo_batch *fo_visit_batch(struct fo_visit *visit) {
         worker->batch = fo_batch_take(visit->scan, limit);
         visit->index = -1;
         if (worker->batch == NULL) {
-            atomic_store(&visit->scan->cancelled, true);
+            fo_scan_fail(visit->scan);
         }
     }
     return worker->batch;
@@ -43,16 +43,9 @@ void fo_visit_error(struct fo_visit *visit, int number, const char *name, size_t
     if (name == NULL) {
         /* The directory itself: without the slash, the root as it was given. */
         length = visit->directory->parent == NULL ? visit->scan->root_length : length - 1;
-        fo_batch_error(batch, number, worker->prefix, length);
-        return;
     }
-    char path[4096];
-    if (length + name_length < sizeof path) {
-        memcpy(path, worker->prefix, length);
-        memcpy(path + length, name, name_length);
-        fo_batch_error(batch, number, path, length + name_length);
-    } else {
-        fo_batch_error(batch, number, worker->prefix, length - 1);
+    if (fo_batch_error(batch, number, worker->prefix, length, name, name_length) < 0) {
+        fo_scan_fail(visit->scan);
     }
 }
 
@@ -105,6 +98,9 @@ static bool wanted(struct entry *entry, const struct fo_predicate *predicate) {
         }
         answer = fo_predicate_test(predicate, &entry->view);
     }
+    if (answer < 0) {
+        fo_scan_fail(entry->visit->scan);
+    }
     return answer == FO_PREDICATE_YES;
 }
 
@@ -139,7 +135,7 @@ static void append(struct fo_visit *visit, const struct fo_dent *dent, uint8_t t
         row.directory = directory_index(visit, batch);
     }
     if (row.directory < 0 || fo_batch_append(batch, &row) < 0) {
-        atomic_store(&visit->scan->cancelled, true);
+        fo_scan_fail(visit->scan);
     }
 }
 
@@ -191,8 +187,15 @@ static bool enterable(struct entry *entry) {
 static bool ignored(struct entry *entry) {
     const struct fo_entry_view *view = &entry->view;
     struct fo_ignore *ignore = entry->visit->directory->ignore;
-    return ignore != NULL && fo_ignore_match(ignore, view->directory, view->directory_length, view->name,
-                                             view->name_length, view->type == FO_TYPE_DIRECTORY) > 0;
+    if (ignore == NULL) {
+        return false;
+    }
+    int result = fo_ignore_match(ignore, view->directory, view->directory_length, view->name, view->name_length,
+                                 view->type == FO_TYPE_DIRECTORY);
+    if (result < 0) {
+        fo_scan_fail(entry->visit->scan);
+    }
+    return result > 0;
 }
 
 /* Finds out what the entry is. Returns false if it cannot be. */

@@ -60,7 +60,7 @@ int fo_scan_order(struct fo_scan *scan) {
     return 0;
 }
 
-/* Takes all batches there are; at the end of the scan orders them. Returns 0 if there is more to come, 1 if not. */
+/* Takes all batches there are; at the end of the scan orders them. Returns 0 if there is more to come, 1 if not, -ENOMEM. */
 static int gather(struct fo_scan *scan, int64_t deadline) {
     struct fo_batch *batch = NULL;
     int result;
@@ -68,8 +68,8 @@ static int gather(struct fo_scan *scan, int64_t deadline) {
         batch->next = scan->sorted;
         scan->sorted = batch;
     }
-    if (result == 0) {
-        return 0;
+    if (result <= 0) {
+        return result;
     }
     result = fo_scan_order(scan);
     return result < 0 ? result : 1;
@@ -89,7 +89,7 @@ static int copy_errors(struct fo_scan *scan, struct fo_batch *to) {
     for (struct fo_batch *from = scan->sorted; from != NULL; from = from->next) {
         const char *path = from->error_paths;
         for (int32_t i = 0; i < from->error_count; i++, path += strlen(path) + 1) {
-            if (fo_batch_error(to, from->error_numbers[i], path, strlen(path)) < 0) {
+            if (fo_batch_error(to, from->error_numbers[i], path, strlen(path), NULL, 0) < 0) {
                 return -ENOMEM;
             }
         }

@@ -94,6 +94,7 @@ static void worker_free(struct fo_worker *worker) {
 void fo_worker_inline(struct fo_scan *scan) {
     struct fo_worker *worker = worker_new(scan);
     if (worker == NULL) {
+        fo_scan_fail(scan);
         return;
     }
     worker->inlined = true;

@@ -87,7 +87,8 @@ int fo_scan_open(const struct fo_scan_options *options, struct fo_scan **out);
 int fo_scan_lay_out(struct fo_scan *scan, uint32_t flags);
 
 /* Waits up to milliseconds for the next batch. Returns 1 with *out set (to be released), 0 if the time ran out, 2 at
- * the end of the scan, -ECHILD in a process that was forked from the scan's own. */
+ * the end of the scan, -ENOMEM if memory is short (what was not delivered by then is lost), -ECHILD in a process that was
+ * forked from the scan's own. */
 int fo_scan_next(struct fo_scan *scan, int milliseconds, struct fo_batch **out);
 
 /* Gives a batch back to its scan's pool. Returns 0, or -ECHILD in a forked process, which keeps it. */

@@ -1,11 +1,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "check.h"
 #include "scan.h"
+
+/* Batches ask for their columns by this; after so many times in vain. */
+static atomic_int columns_left = INT_MAX;
+
+void *aligned_alloc(size_t alignment, size_t size) {
+    void *memory = NULL;
+    if (atomic_fetch_sub(&columns_left, 1) <= 0 || posix_memalign(&memory, alignment, size) != 0) {
+        return NULL;
+    }
+    return memory;
+}
 
 static char root[] = "/tmp/fastos-scan-XXXXXX";
 
@@ -207,6 +219,73 @@ TEST(workers_that_come_and_go_lose_nothing) {
     }
 }
 
+/* Reads a scan for which memory gets short. Returns the entries, or -ENOMEM. */
+static long drain_or_fail(struct fo_scan *scan) {
+    struct fo_batch *batch;
+    long count = 0;
+    int result;
+    while ((result = fo_scan_next(scan, 1000, &batch)) >= 0 && result != 2) {
+        if (result == 1) {
+            count += batch->count;
+            CHECK_EQ(fo_batch_release(batch), 0);
+        }
+    }
+    return result < 0 ? result : count;
+}
+
+static void memory_runs_out(uint32_t flags) {
+    long planted = tree(3, 6), found = 0;
+    int failures = 0;
+    for (int columns = 0; found != planted; columns++) {
+        struct fo_scan *scan;
+        struct fo_scan_options asked = options(flags, FO_STAT_SIZE, 1 + columns % 4);
+        CHECK_EQ(fo_scan_open(&asked, &scan), 0);
+        atomic_store(&columns_left, columns);
+        found = drain_or_fail(scan);
+        atomic_store(&columns_left, INT_MAX);
+        CHECK(found == planted || found == -ENOMEM);
+        failures += found < 0;
+        CHECK_EQ(fo_scan_free(scan), 0);
+    }
+    CHECK(failures > 0);
+}
+
+TEST(short_memory_is_an_error) { memory_runs_out(0); }
+TEST(short_memory_is_an_error_when_sorted) { memory_runs_out(FO_SCAN_SORT | FO_SCAN_PATHS); }
+
+/* A chain of directories with long names: each is an entry in one with a longer path. */
+TEST(batches_of_deep_directories_are_small) {
+    enum { LEVELS = 400 };
+    struct fo_scan *scan;
+    struct fo_batch *batch;
+    char name[201];
+    int result, count = 0, at;
+    memset(name, 'n', 200);
+    name[200] = '\0';
+    CHECK(mkdtemp(root) != NULL);
+    CHECK((at = open(root, O_RDONLY)) >= 0);
+    for (int i = 0; i < LEVELS; i++) {
+        CHECK_EQ(mkdirat(at, name, 0700), 0);
+        int below = openat(at, name, O_RDONLY);
+        close(at);
+        at = below;
+    }
+    struct fo_scan_options asked = options(0, 0, 1);
+    CHECK_EQ(fo_scan_open(&asked, &scan), 0);
+    while ((result = fo_scan_next(scan, 1000, &batch)) != 2) {
+        if (result == 1) {
+            count += batch->count;
+            CHECK(batch->directories_size < FO_SCAN_BATCH_BYTES + LEVELS * 201);
+            fo_batch_release(batch);
+        }
+    }
+    CHECK_EQ(count, LEVELS);
+    fo_scan_free(scan);
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", root);
+    CHECK_EQ(system(command), 0);
+}
+
 TEST(missing_root_is_an_error) {
     struct fo_scan *scan;
     struct fo_scan_options asked = options(0, 0, 0);
@@ -218,4 +297,5 @@ TEST(missing_root_is_an_error) {
 
 MAIN(RUN(names), RUN(paths), RUN(columns), RUN(portable), RUN(sorted), RUN(following), RUN(one_directory_is_shared),
      RUN(closed_half_way), RUN(few_descriptors), RUN(budget_loses_nothing), RUN(a_forked_child_lets_go),
-     RUN(workers_that_come_and_go_lose_nothing), RUN(missing_root_is_an_error))
+     RUN(workers_that_come_and_go_lose_nothing), RUN(short_memory_is_an_error),
+     RUN(short_memory_is_an_error_when_sorted), RUN(batches_of_deep_directories_are_small), RUN(missing_root_is_an_error))
