@@ -102,9 +102,21 @@ int fo_scan_hold(struct fo_scan *scan) {
     return -EBADF;
 }
 
+/* Makes everybody end, those who wait included. */
+static void cancel(struct fo_scan *scan) {
+    atomic_store(&scan->cancelled, true);
+    pthread_mutex_lock(&scan->frontier.lock);
+    pthread_cond_broadcast(&scan->frontier.wake);
+    pthread_mutex_unlock(&scan->frontier.lock);
+    pthread_mutex_lock(&scan->queue.lock);
+    pthread_cond_broadcast(&scan->queue.drained);
+    pthread_cond_broadcast(&scan->queue.filled);
+    pthread_mutex_unlock(&scan->queue.lock);
+}
+
 void fo_scan_fail(struct fo_scan *scan) {
     atomic_store(&scan->out_of_memory, true);
-    atomic_store(&scan->cancelled, true);
+    cancel(scan);
 }
 
 int fo_scan_outcome(const struct fo_scan *scan) {
@@ -331,13 +343,8 @@ int fo_batch_release(struct fo_batch *batch) {
     return 0;
 }
 
-static void cancel(struct fo_scan *scan) {
-    pthread_mutex_lock(&scan->frontier.lock);
-    pthread_cond_broadcast(&scan->frontier.wake);
-    pthread_mutex_unlock(&scan->frontier.lock);
+static void wait_for_workers(struct fo_scan *scan) {
     pthread_mutex_lock(&scan->queue.lock);
-    pthread_cond_broadcast(&scan->queue.drained);
-    pthread_cond_broadcast(&scan->queue.filled);
     int64_t deadline = fo_clock_now() + CLOSE_NS;
     while (scan->queue.live > 0 && fo_clock_wait_until(&scan->queue.filled, &scan->queue.lock, deadline)) {
     }
@@ -347,8 +354,8 @@ static void cancel(struct fo_scan *scan) {
 int fo_scan_close(struct fo_scan *scan) {
     /* A forked process has neither the threads nor, maybe, the locks. */
     if (scan->process == fo_scan_process() && !atomic_exchange(&scan->closed, true)) {
-        atomic_store(&scan->cancelled, true);
         cancel(scan);
+        wait_for_workers(scan);
         fo_scan_drop(scan);
     }
     return 0;
