@@ -111,6 +111,7 @@ void fo_worker_inline(struct fo_scan *scan) {
 /* The worker's end: what it found is handed on, and whoever waits for it is told. */
 static void retire(struct fo_worker *worker) {
     struct fo_scan *scan = worker->scan;
+    fo_descent_let_go(worker); /* not held while the queue is full: others may be short of descriptors */
     flush(worker);
     pthread_mutex_lock(&scan->frontier.lock);
     atomic_store(&scan->workers[worker->slot], NULL);

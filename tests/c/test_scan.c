@@ -286,6 +286,51 @@ TEST(batches_of_deep_directories_are_small) {
     CHECK_EQ(system(command), 0);
 }
 
+static struct fo_worker *one_that_left(struct fo_scan *scan) {
+    struct fo_worker *found = NULL;
+    pthread_mutex_lock(&scan->frontier.lock);
+    for (int i = 0; i < FO_SCAN_MOST_THREADS && found == NULL; i++) {
+        struct fo_worker *worker = atomic_load(&scan->workers[i]);
+        found = worker != NULL && worker->left ? worker : NULL;
+    }
+    pthread_mutex_unlock(&scan->frontier.lock);
+    return found;
+}
+
+__attribute__((no_sanitize("thread"))) static bool holds(const struct fo_worker *worker) {
+    return *(struct fo_directory *const volatile *)&worker->held != NULL;
+}
+
+/* The queue is full, and a worker that is one too many has a batch to put there: meanwhile it holds no descriptor. */
+TEST(a_leaving_worker_that_waits_holds_nothing) {
+    struct fo_scan *scan;
+    struct fo_worker *worker = NULL;
+    long planted = tree(3, 8), errors = 0;
+    alarm(20);
+    struct fo_scan_options asked = options(0, FO_STAT_SIZE, 0);
+    CHECK_EQ(fo_scan_open(&asked, &scan), 0);
+    fo_concurrency_start(scan);
+    for (int i = 0; i < FO_SCAN_QUEUE; i++) {
+        fo_queue_rescue(scan, fo_batch_take(scan, 1));
+    }
+    wanted(scan, 2);
+    CHECK(fo_worker_start(scan) > 0);
+    while (atomic_load(&scan->directories) < 3) {
+        usleep(100);
+    }
+    wanted(scan, 0);
+    for (int i = 0; i < 1000 && worker == NULL; i++) { /* they may have been too quick, and wait with all they found */
+        worker = one_that_left(scan);
+        usleep(100);
+    }
+    while (worker != NULL && holds(worker)) {
+        usleep(100);
+    }
+    CHECK_EQ(drain(scan, &errors), planted);
+    CHECK_EQ(errors, 0);
+    fo_scan_free(scan);
+}
+
 TEST(missing_root_is_an_error) {
     struct fo_scan *scan;
     struct fo_scan_options asked = options(0, 0, 0);
@@ -298,4 +343,4 @@ TEST(missing_root_is_an_error) {
 MAIN(RUN(names), RUN(paths), RUN(columns), RUN(portable), RUN(sorted), RUN(following), RUN(one_directory_is_shared),
      RUN(closed_half_way), RUN(few_descriptors), RUN(budget_loses_nothing), RUN(a_forked_child_lets_go),
      RUN(workers_that_come_and_go_lose_nothing), RUN(short_memory_is_an_error),
-     RUN(short_memory_is_an_error_when_sorted), RUN(batches_of_deep_directories_are_small), RUN(missing_root_is_an_error))
+     RUN(short_memory_is_an_error_when_sorted), RUN(batches_of_deep_directories_are_small), RUN(a_leaving_worker_that_waits_holds_nothing), RUN(missing_root_is_an_error))
