@@ -106,6 +106,18 @@ void fo_concurrency_begin(struct fo_worker *worker) {
     worker->waited_ns = 0;
 }
 
+/* The workers that have been at one thing for longer than the given time. The frontier's lock is held. */
+static int stuck(struct fo_scan *scan, int64_t nanoseconds) {
+    int64_t now = fo_clock_now();
+    int count = 0;
+    for (int i = 0; i < FO_SCAN_MOST_THREADS; i++) {
+        struct fo_worker *worker = atomic_load(&scan->workers[i]);
+        int64_t since = worker != NULL ? atomic_load(&worker->since_ns) : 0;
+        count += since != 0 && now - since > nanoseconds;
+    }
+    return count;
+}
+
 /* Called with the frontier's lock held. */
 static void adapt(struct fo_scan *scan, int64_t now) {
     struct fo_concurrency *concurrency = &scan->concurrency;
@@ -126,8 +138,9 @@ static void adapt(struct fo_scan *scan, int64_t now) {
             concurrency->target = doubled < concurrency->most ? doubled : concurrency->most;
         }
     } else if (blocked * 5 < busy && concurrency->target > concurrency->cores) {
-        int halved = concurrency->target / 2;
-        concurrency->target = halved > concurrency->cores ? halved : concurrency->cores;
+        int halved = concurrency->target / 2, least = concurrency->cores + stuck(scan, HANGS_NS);
+        least = least < concurrency->target ? least : concurrency->target;
+        concurrency->target = halved > least ? halved : least;
     }
 }
 
@@ -171,18 +184,6 @@ void fo_concurrency_sample(struct fo_worker *worker, int64_t now) {
     if (wanting) {
         fo_worker_start(scan);
     }
-}
-
-/* The workers that have been at one thing for longer than the given time. */
-static int stuck(struct fo_scan *scan, int64_t nanoseconds) {
-    int64_t now = fo_clock_now();
-    int count = 0;
-    for (int i = 0; i < FO_SCAN_MOST_THREADS; i++) {
-        struct fo_worker *worker = atomic_load(&scan->workers[i]);
-        int64_t since = worker != NULL ? atomic_load(&worker->since_ns) : 0;
-        count += since != 0 && now - since > nanoseconds;
-    }
-    return count;
 }
 
 /* Delivers what workers that hang have found before. The frontier's lock is held: they do not end meanwhile. */

@@ -177,9 +177,10 @@ int fo_worker_start(struct fo_scan *scan) {
         if (result < 0) {
             /* No more threads are to be had: those that there are do it. */
             pthread_mutex_lock(&scan->frontier.lock);
-            scan->concurrency.most = scan->concurrency.target = started > 0 ? started : 1;
+            int others = scan->concurrency.live - 1;
+            scan->concurrency.most = scan->concurrency.target = others > 0 ? others : 1;
             pthread_mutex_unlock(&scan->frontier.lock);
-            atomic_store(&scan->alone, started == 0);
+            atomic_store(&scan->alone, others == 0);
             retire(worker);
             return started > 0 ? started : result;
         }

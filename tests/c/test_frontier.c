@@ -1,6 +1,8 @@
-/* The stack of work under workers that come and go: none may sleep while work lies there. A test that hangs is ended. */
+/* The stack of work under workers that come and go: none may sleep while work lies there; and how many are wanted. A test
+ * that hangs is ended. */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include "check.h"
 #include "scan.h"
@@ -61,4 +63,51 @@ TEST(leaving_workers_leave_one_that_works) {
     fo_scan_free(scan);
 }
 
-MAIN(RUN(leaving_workers_leave_one_that_works))
+/* One of two workers hangs, on one core: the other computes, and is still wanted. */
+TEST(hanging_workers_take_nobodys_place) {
+    struct fo_scan *scan = scan_with_workers(2, 2);
+    struct fo_worker hanging = {.scan = scan}, working = {.scan = scan, .slot = 1};
+    scan->concurrency.cores = 1;
+    scan->concurrency.most = FO_SCAN_MOST_THREADS;
+    atomic_store(&hanging.since_ns, 1);
+    atomic_store(&scan->workers[0], &hanging);
+    atomic_store(&scan->workers[1], &working);
+    for (int i = 0; i < 10; i++) {
+        fo_concurrency_begin(&working);
+        int64_t until = fo_clock_now() + 5000000;
+        while (fo_clock_now() < until) {
+        }
+        fo_concurrency_sample(&working, fo_clock_now());
+        CHECK_EQ(scan->concurrency.target, 2);
+    }
+    fo_scan_free(scan);
+}
+
+static void *nothing(void *argument) {
+    (void)argument;
+    return NULL;
+}
+
+/* Where another thread cannot be had, those that there are go on. */
+TEST(a_thread_that_cannot_be_had_sends_nobody_away) {
+    struct fo_scan *scan = scan_with_workers(3, 8);
+    struct rlimit limit = {0, 0};
+    pthread_t thread;
+    CHECK(setrlimit(RLIMIT_NPROC, &limit) == 0);
+    if (geteuid() == 0 && setuid(54321) != 0) {
+        fo_scan_free(scan);
+        return;
+    }
+    if (pthread_create(&thread, NULL, nothing, NULL) == 0) { /* the limit does not hold here */
+        pthread_join(thread, NULL);
+    } else {
+        CHECK(fo_worker_start(scan) < 0);
+        CHECK_EQ(scan->concurrency.live, 3);
+        CHECK_EQ(scan->concurrency.target, 3);
+        CHECK_EQ(atomic_load(&scan->alone), false);
+    }
+    fo_scan_free(scan);
+}
+
+MAIN(RUN(leaving_workers_leave_one_that_works), RUN(hanging_workers_take_nobodys_place),
+     RUN(a_thread_that_cannot_be_had_sends_nobody_away))
