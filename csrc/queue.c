@@ -17,7 +17,7 @@ static void append(struct fo_queue *queue, struct fo_batch *batch) {
 /* Waits until there is room, or nobody wants the batch any more. The time is not the worker's fault. */
 static void wait_for_room(struct fo_worker *worker) {
     struct fo_scan *scan = worker->scan;
-    int64_t began = 0;
+    int64_t began = 0, since = atomic_load(&worker->since_ns);
     while (scan->queue.length >= FO_SCAN_QUEUE && !atomic_load(&scan->cancelled)) {
         if (began == 0) {
             began = fo_clock_now();
@@ -29,7 +29,7 @@ static void wait_for_room(struct fo_worker *worker) {
         int64_t now = fo_clock_now();
         worker->waited_ns += now - began;
         worker->own_waits += 2; /* for the condition, and for its lock */
-        atomic_store(&worker->since_ns, now);
+        atomic_store(&worker->since_ns, since == 0 ? 0 : now);
     }
 }
 

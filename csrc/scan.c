@@ -256,14 +256,16 @@ static int deliver_root(struct fo_scan *scan) {
 /* Begins: the root as an entry, if it is one. Returns 0 or -errno. */
 static int start(struct fo_scan *scan) {
     const struct fo_scan_options *options = &scan->options;
-    scan->started = true;
     scan->plain = options->where == NULL && options->prune == NULL && options->ignore == NULL &&
                   options->fields == 0 && !(options->flags & FO_SCAN_FOLLOW_SYMLINKS);
+    pthread_mutex_lock(&scan->frontier.lock); /* others may ask how far it is */
+    scan->started = true;
     scan->started_ns = fo_clock_now();
     if (scan->options.max_depth == 0) {
         scan->frontier.finished = true;
         scan->finished_ns = scan->started_ns;
     }
+    pthread_mutex_unlock(&scan->frontier.lock);
     return deliver_root(scan);
 }
 

@@ -180,7 +180,9 @@ static bool admissible(struct fo_visit *visit) {
     if (!(flags & (FO_SCAN_SAME_FILESYSTEM | FO_SCAN_FOLLOW_SYMLINKS))) {
         return true;
     }
+    fo_worker_park(visit->worker);
     int result = fo_stat_at(directory->fd, "", AT_EMPTY_PATH, FO_STAT_INO, &stat);
+    fo_worker_unpark(visit->worker);
     if (result < 0) {
         fo_visit_error(visit, -result, NULL, 0);
         return false;
@@ -214,8 +216,10 @@ static bool enter_ignore(struct fo_visit *visit) {
     size_t length = visit->prefix_length - scan->prefix_length - 1;
     struct fo_ignore *parent = directory->parent->ignore;
     parent = parent != NULL ? parent : scan->options.ignore;
+    fo_worker_park(visit->worker);
     int result = fo_ignore_enter(parent, directory->fd, path, length, FO_IGNORE_HAS_FILE | FO_IGNORE_HAS_GIT,
                                  &directory->ignore);
+    fo_worker_unpark(visit->worker);
     if (result < 0) {
         fo_visit_error(visit, -result, NULL, 0);
         directory->ignore = fo_ignore_hold(parent);
@@ -241,7 +245,9 @@ static bool put_back(struct fo_worker *worker, struct fo_directory *directory, b
 static int start(struct fo_worker *worker, struct fo_directory *directory, struct fo_dents *dents) {
     int waited_ms = 0, result;
     do {
+        fo_worker_park(worker);
         result = fo_dents_start(dents, directory->fd, worker->records, FO_DENTS_BUFFER);
+        fo_worker_unpark(worker);
     } while (fo_descent_out_of_descriptors(result) && fo_descent_wait(worker->scan, &waited_ms));
     return result;
 }

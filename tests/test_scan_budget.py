@@ -103,6 +103,15 @@ def test_frontier_is_unknown_after_an_early_end(tmp_path: Path) -> None:
         scan.frontier  # noqa: B018
 
 
+def test_frontier_is_unknown_after_a_scan_closed_in_its_loop(tmp_path: Path) -> None:
+    plant(tmp_path, 1, 2)
+    scan = fastos.scan(tmp_path)
+    for _ in scan:
+        scan.close()
+    with pytest.raises(RuntimeError, match="end"):
+        scan.frontier  # noqa: B018
+
+
 def test_a_frontier_directory_replaced_by_a_link_is_not_entered(tmp_path: Path) -> None:
     root, outside = tmp_path / "root", tmp_path / "outside"
     (root / "a" / "b" / "c").mkdir(parents=True)

@@ -166,8 +166,9 @@ class Scan:
                     rows = self._filter(rows)
                 if rows.count:
                     yield rows
-            self._frontier = self._leftover()
-            self._finished = True
+            if not self._closed:
+                self._frontier = self._leftover()
+                self._finished = True
         finally:
             self.close()
             if self._progress is not None:
