@@ -1,5 +1,6 @@
 """run and pipeline: output, input, deadlines, limits, errors, interrupts."""
 
+import itertools
 import os
 import pathlib
 import signal
@@ -7,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -297,3 +300,35 @@ def test_no_descriptor_but_three_in_the_children() -> None:
 def test_options_of_subprocess_are_told_from_ours(option: str, instead: str) -> None:
     with pytest.raises(TypeError, match=f"unexpected option '{option}'; use .*{instead}"):
         fastos.run(["true"], **{option: True})  # type: ignore[arg-type]
+
+
+def test_a_pipeline_interrupted_anywhere() -> None:
+    """Between any two steps of the interpreter: no descriptor is lost, or closed twice."""
+    left = 0
+
+    def step(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        if event == "opcode":
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+        return step
+
+    def enter(frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code.co_name not in ("_start_stages", "_add_pipe", "_close_ends"):
+            return None
+        frame.f_trace_opcodes = True
+        return step
+
+    before = sys.gettrace()
+    for point in itertools.count(1):
+        left = point
+        sys.settrace(enter)
+        try:
+            fastos.pipeline([["true"]] * 3)
+            break
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(before)
+    assert point > 100

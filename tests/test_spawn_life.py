@@ -2,6 +2,7 @@
 
 import gc
 import os
+import select
 import sys
 import threading
 from pathlib import Path
@@ -73,6 +74,44 @@ def test_dropped_process_warns_and_is_reaped_later() -> None:
     assert not _process._abandoned
     with pytest.raises(ChildProcessError):
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="no pidfds")
+@pytest.mark.filterwarnings("error", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_dropped_process_reads_the_end_of_its_input() -> None:
+    """It would wait for ever if what nobody can write to stayed open. A warning that is an error changes nothing."""
+    process = fastos.spawn(["cat"], stdin=fastos.PIPE)
+    pidfd = os.pidfd_open(process.pid)
+    try:
+        del process
+        gc.collect()
+        assert select.select([pidfd], [], [], 20)[0]
+    finally:
+        os.close(pidfd)
+    fastos.spawn(["true"]).wait()
+    assert not _process._abandoned
+
+
+def test_abandoned_children_are_reaped_within_reaping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The handler of a signal may spawn, in the middle of it."""
+
+    class Child:
+        asked = closed = 0
+
+        def wait(self, _: int) -> int:
+            self.asked += 1
+            if self.asked == 1:
+                _process.reap_abandoned()
+            return 1
+
+        def close(self) -> None:
+            self.closed += 1
+
+    child = Child()
+    monkeypatch.setattr(_process, "_abandoned", [child])
+    _process.reap_abandoned()
+    assert _process._abandoned == []
+    assert child.closed == 2
 
 
 def test_dropped_process_that_ended_is_reaped_at_once() -> None:

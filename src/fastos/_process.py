@@ -1,5 +1,6 @@
 """Holding a process that was started: `Process`."""
 
+import contextlib
 import io
 import os
 import signal
@@ -33,7 +34,8 @@ def reap_abandoned() -> None:
         for child in _abandoned[:]:
             if child.wait(0) > 0:
                 child.close()
-                _abandoned.remove(child)
+                with contextlib.suppress(ValueError):  # a signal handler has spawned meanwhile, and was here first
+                    _abandoned.remove(child)
 
 
 def _after_fork() -> None:
@@ -280,9 +282,12 @@ class Process:
         if child is None:
             return
         if self._status is None and child.started() and child.parent == os.getpid() and child.wait(0) <= 0:
-            warnings.warn(f"process {child.pid} {self.args!r} was not waited for", ResourceWarning, 2, self)
             with _guard:
                 _abandoned.append(child)
+            for number in range(4):
+                if number not in (self._files or ()) and (file := self._stream(number)) is not None:
+                    file.close()  # nobody has it, and the child may be waiting for its end
+            warnings.warn(f"process {child.pid} {self.args!r} was not waited for", ResourceWarning, 2, self)
             return
         child.close()
 

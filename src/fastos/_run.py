@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from itertools import chain, starmap
 from typing import TYPE_CHECKING, Any
 
 from fastos import _backend
@@ -142,35 +143,45 @@ def _start_stages(
     input: Input,
     capture: bool,
 ) -> None:
-    upstream: int | None = None
     last = len(stages) - 1
+    ends: list[int] = []  # of the pipes between the stages: those that are open here
     try:
         for number, (args, own) in enumerate(stages):
-            given, ends = {**common, **own}, (-1, -1)
+            given = {**common, **own}
             if number == 0 and input is not None:
                 given["input"] = input
             if number > 0:
-                given["stdin"] = upstream
+                given["stdin"] = ends[0]
             if number < last:
-                ends = os.pipe()
-                given["stdout"] = ends[1]
+                _add_pipe(ends)
+                given["stdout"] = ends[-1]
             elif capture:
                 given.setdefault("stdout", PIPE)
-            try:
-                job = Plan(given, False).job_for(args, number)
-                group.start(job)
-                jobs.append(job)
-            finally:
-                for fd in (upstream, ends[1]):
-                    if fd is not None and fd >= 0:
-                        os.close(fd)
-                upstream = ends[0] if ends[0] >= 0 else None
+            job = Plan(given, False).job_for(args, number)
+            group.start(job)
+            jobs.append(job)
+            if number < last:
+                _close_ends(ends, -1, None)
+            if number > 0:
+                _close_ends(ends, 0, 1)
             if group.failed(number):
                 group.kill()
                 break
     finally:
-        if upstream is not None:
-            os.close(upstream)
+        _close_ends(ends, 0, None)
+
+
+# Each in one step of the interpreter: between two, the handler of a signal may raise, and then a descriptor would be
+# lost, or closed twice, which is to close somebody else's.
+
+
+def _add_pipe(ends: list[int]) -> None:
+    ends.extend(chain.from_iterable(starmap(os.pipe, [()])))
+
+
+def _close_ends(ends: list[int], first: int, behind: int | None) -> None:
+    """Closes those ends and takes them out."""
+    ends[first:behind] = filter(None, map(os.close, ends[first:behind]))  # type: ignore[func-returns-value]
 
 
 def _check_pipeline(results: list[Completed], timeout: float | None, check: bool) -> None:
