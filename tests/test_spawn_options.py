@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import fastos
+from fastos import _run_plan
 from spawned import SH, output, python, shell
 
 
@@ -274,3 +275,31 @@ def test_die_with_parent_after_a_change_of_ids(ordinary_user: tuple[int, int]) -
         assert process.wait().code == 0
         return
     assert output([python_binary, "-c", code], user=uid, group=gid, groups=[], die_with_parent=True) == "9\n"
+
+
+# -- options that are none
+
+
+NONSENSE = [1.5, object(), "x", b"x", [], {}, (1, 2), ["a"], {"a": 1}, float("nan"), 2**70]
+ANYTHING = {  # of all that, what an option takes, or finds out about later
+    **dict.fromkeys(("fds", "affinity", "signal_mask"), ([], {}, (1, 2), b"x")),
+    **dict.fromkeys(("groups", "rlimits"), ([], {}, (1, 2), b"x", ["a"], {"a": 1})),
+    **dict.fromkeys(("cwd", "cgroup", "executable", "user", "group"), ("x", b"x", 2**70)),
+    "env": ({},),
+}
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("option", [*_run_plan._SPAWN_OPTIONS, "stdin", "stdout", "stderr", "timeout", "output_limit"])
+def test_nonsense_is_called_by_its_name(option: str) -> None:
+    for value in NONSENSE:
+        if value in ANYTHING.get(option, ()) or (option, value) == ("output_limit", 2**70):
+            continue
+        if option in ("new_session", "no_new_privs", "restore_signals") or (option, value) == ("timeout", 1.5):
+            continue  # any object is true or false
+        if (option, value) == ("timeout", 2**70):
+            continue
+        with pytest.raises((TypeError, ValueError), match=rf"^{option}\b"):
+            fastos.run(["true"], **{option: value})
+        with pytest.raises((TypeError, ValueError), match=rf"^{option}\b"):
+            fastos.run_many([["true"]], **{option: value})

@@ -64,16 +64,22 @@ def run(
     a quarter of a second to end by itself.
     """
     own = (capture, text, encoding, errors, timeout, output_limit, kill_at_limit, kill_tree)
-    if _COMMON.issuperset(spawn_options) and (input is None or isinstance(input, bytes | str)):
-        job = common_job(args, input, spawn_options, own)
-    else:
-        given = dict(spawn_options)
-        for name, value in zip(OWN_OPTIONS, own, strict=True):
-            if value is not None:
-                given[name] = value
-        if input is not None:
-            given["input"] = input
-        job = Plan(given, False).job_for(args, 0)
+    try:
+        if _COMMON.issuperset(spawn_options) and (input is None or isinstance(input, bytes | str)):
+            job = common_job(args, input, spawn_options, own)
+        else:
+            given = dict(spawn_options)
+            for name, value in zip(OWN_OPTIONS, own, strict=True):
+                if value is not None:
+                    given[name] = value
+            if input is not None:
+                given["input"] = input
+            job = Plan(given, False).job_for(args, 0)
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        from fastos._option_check import check_options
+
+        check_options({**spawn_options, **dict(zip(OWN_OPTIONS, own, strict=True)), "input": input})
+        raise
     outcome = backend.run_alone(job)
     completed = completed_from(job, args, outcome)
     if completed.error is not None:
@@ -181,7 +187,7 @@ def _add_pipe(ends: list[int]) -> None:
 
 def _close_ends(ends: list[int], first: int, behind: int | None) -> None:
     """Closes those ends and takes them out."""
-    ends[first:behind] = filter(None, map(os.close, ends[first:behind]))  # type: ignore[func-returns-value]
+    ends[first:behind] = filter(None, map(os.close, ends[first:behind]))
 
 
 def _check_pipeline(results: list[Completed], timeout: float | None, check: bool) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from fastos import _backend
 from fastos._completed import Completed, completed_from, no_process
+from fastos._option_check import check_options
 from fastos._run_feed import Feed
 from fastos._run_job import CANCELLED, Job, Outcome
 from fastos._run_plan import DEVNULL, AnyCommand, Command, args_and_options
@@ -58,6 +59,7 @@ class RunMany:
     ) -> None:
         self._many: backend.Many | None = None
         self._iterating = threading.RLock()
+        check_options({"jobs": jobs, "progress": progress})
         jobs = default_jobs() if jobs is None else jobs
         if jobs < 1:
             raise ValueError("jobs must be at least 1")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastos import _backend, _spawn
 from fastos import _spawn_options as options
+from fastos._option_check import check_options
 from fastos._pty import PTY
 from fastos._run_job import Job
 from fastos._timeout import nanoseconds
@@ -99,6 +100,7 @@ class Plan:
 
     def __init__(self, given: Mapping[str, Any], capture: bool, stdin: Any = None) -> None:
         check_names(given)
+        check_options(given)
         self.given = dict(given)
         text, self.encoding, errors = given.get("text"), given.get("encoding"), given.get("errors")
         self.decode = bool(text or self.encoding or errors)

@@ -136,7 +136,23 @@ def spawn(
             "restore_signals": restore_signals,
         }
     sys.audit("fastos.spawn", args, cwd, env)
-    return Process(backend.prepare(args, env, executable, (stdin, stdout, stderr), more), args)
+    try:
+        return Process(backend.prepare(args, env, executable, (stdin, stdout, stderr), more), args)
+    except _NONSENSE:
+        _check(env, executable, (stdin, stdout, stderr), more)
+        raise
+
+
+# What comes of an option that is none of what it takes.
+_NONSENSE = (TypeError, ValueError, AttributeError, OverflowError)
+
+
+def _check(env: Any, executable: Any, streams: tuple[Any, Any, Any], more: dict[str, Any] | None) -> None:
+    """TypeError: the option that is not what it takes."""
+    from fastos._option_check import check_options
+
+    named = dict(zip(("stdin", "stdout", "stderr"), streams, strict=True), env=env, executable=executable)
+    check_options({**named, **(more or {})})
 
 
 def prepare(
@@ -154,7 +170,11 @@ def prepare(
     Two options only here, for the drop-ins: keep_descriptors (as close_fds=False), keep_groups (user= changes the user
     alone). What the streams name is looked at again at each start, so it must be open then.
     """
-    return backend.prepare(args, env, executable, (stdin, stdout, stderr), more or None)
+    try:
+        return backend.prepare(args, env, executable, (stdin, stdout, stderr), more or None)
+    except _NONSENSE:
+        _check(env, executable, (stdin, stdout, stderr), more)
+        raise
 
 
 __all__ = ["DEVNULL", "PIPE", "PTY", "STDOUT", "Process", "prepare", "spawn"]
