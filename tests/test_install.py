@@ -134,12 +134,12 @@ def test_command_without_a_program(arguments: list[str]) -> None:
     [
         (["nowhere.py"], "fastos install: nowhere.py: No such file or directory\n"),
         (["-m", "nowhere"], "fastos install: nowhere: No module named nowhere\n"),
-        (["."], "fastos install: .: can't find '__main__' module in '.'\n"),
+        (["."], "fastos install: .: can't find '__main__' module in '{0}'\n"),
     ],
 )
 def test_command_with_a_program_that_is_missing(tmp_path: Path, arguments: list[str], message: str) -> None:
     done = fastos_install("--", *arguments, cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (2, message)
+    assert (done.returncode, done.stderr) == (2, message.format(tmp_path))
 
 
 def test_command_with_counts_that_cannot_be_written() -> None:
@@ -175,6 +175,36 @@ def test_command_with_processes_that_import_the_main_module_again() -> None:
     code = "import multiprocessing as m; print(m.get_context('spawn').Process(target=print, args=(1,)).start())"
     done = fastos_install("--", "-c", code, timeout=60)
     assert sorted(done.stdout.split()) == ["1", "None"], done.stderr
+
+
+def test_command_runs_a_script_as_the_interpreter_does(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        "import atexit, os, pickle, sys, threading, time\n"
+        "class Own: pass\n"
+        "def at_the_end(): print(type(pickle.loads(pickle.dumps(Own()))) is Own, sys.modules['__main__'].Own is Own)\n"
+        "atexit.register(at_the_end)\n"
+        "print(sorted(globals()), __file__, sys.argv, sys.path[0], __spec__, __package__, __cached__, __name__)\n"
+        "print(type(__loader__).__name__, __annotations__)\n"
+        "raise SystemExit(3)\n"
+    )
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "directory" / "__main__.py").write_text("import sys; print(sys.path[0], __file__, __name__)")
+    for program in ("script.py", "directory"):
+        done = fastos_install("--", program, "a", cwd=tmp_path)
+        plain = subprocess.run(
+            [sys.executable, program, "a"], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (plain.returncode, plain.stdout, plain.stderr)
+
+
+@pytest.mark.native
+def test_command_stays_in_place_for_threads_that_outlive_the_main_one(tmp_path: Path) -> None:
+    code = (
+        "import os, threading\n"
+        "def late(): threading.main_thread().join(); print(os.walk.__module__)\n"
+        "threading.Thread(target=late).start()\n"
+    )
+    assert fastos_install("--", "-c", code).stdout == "fastos._backend.native_walk\n"
 
 
 def test_path_walk(tmp_path: Path) -> None:

@@ -1,14 +1,18 @@
 """`fastos install -- script.py ...`: runs a Python program with fastos in place of the standard functions."""
 
 import argparse
+import builtins
 import json
 import os
+import pkgutil
 import runpy
 import sys
 from collections import Counter
+from importlib.machinery import SourceFileLoader
 from types import ModuleType
+from typing import Any
 
-from fastos._install import install, uninstall
+from fastos._install import install
 
 EPILOG = """\
 examples:
@@ -46,7 +50,7 @@ def main(options: argparse.Namespace) -> int:
     except Exception as error:
         return _fail(program, error)
     finally:
-        uninstall()
+        # It stays installed: threads of the program may still run, and what it registered with atexit.
         if counts is not None:
             with counts:
                 json.dump({name: calls[name] for name in swapped}, counts)
@@ -63,13 +67,28 @@ def _run(program: list[str]) -> None:
     elif kind == "-c":
         sys.argv = ["-c", *rest[1:]]
         _begin_path_with("")
-        sys.modules["__main__"] = main_module = ModuleType("__main__")
-        exec(compile(rest[0], "<string>", "exec"), main_module.__dict__)
+        exec(compile(rest[0], "<string>", "exec", dont_inherit=True), _main_module())
     else:
         sys.argv = program
-        if os.path.isfile(kind):  # for a directory or an archive runpy does it
-            _begin_path_with(os.path.dirname(os.path.realpath(kind)))
-        runpy.run_path(kind, run_name="__main__")
+        path = os.path.abspath(kind)
+        if kind.endswith(".pyc") or not os.path.isfile(kind) or pkgutil.get_importer(path) is not None:
+            runpy.run_path(path if os.path.exists(path) else kind, run_name="__main__")
+            return
+        _begin_path_with(os.path.dirname(os.path.realpath(kind)))
+        loader = SourceFileLoader("__main__", path)
+        namespace = _main_module()
+        namespace.update(__file__=path, __cached__=None, __loader__=loader)
+        exec(compile(loader.get_data(path), path, "exec", dont_inherit=True), namespace)
+
+
+def _main_module() -> dict[str, Any]:
+    """The namespace of a new __main__, which stays: what runs at the end of the program looks for it."""
+    module = sys.modules["__main__"] = ModuleType("__main__")
+    namespace = vars(module)
+    if sys.version_info < (3, 14):
+        namespace["__annotations__"] = {}
+    namespace["__builtins__"] = builtins
+    return namespace
 
 
 def _begin_path_with(directory: str) -> None:
