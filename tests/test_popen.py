@@ -155,3 +155,19 @@ def test_a_dropped_stream_leaves_no_zombie_for_long() -> None:
         return not Path(f"/proc/{pid}").exists()
 
     assert settle(reaped)
+
+
+@pytest.mark.parametrize("command", ["exit 3", "true", "kill -9 $$"])
+def test_a_second_close_tells_the_same(command: str) -> None:
+    ours, theirs = fastos.popen(command), os.popen(command)
+    assert [ours.close(), ours.close()] == [theirs.close(), theirs.close()]
+
+
+@pytest.mark.parametrize("arguments", [("true", "r", "x"), ("true", "r", 1.5), ("a\0b",)], ids=repr)
+def test_wrong_arguments_fail_before_there_is_a_child_and_as_with_os(arguments: tuple[str, str, int]) -> None:
+    raised = []
+    for popen in (fastos.popen, os.popen):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            popen(*arguments)
+        raised.append((caught.type, str(caught.value)))
+    assert raised[0] == raised[1]

@@ -30,6 +30,7 @@ class _Tail:
 
     def __init__(self, child: "backend.Child", streams: int) -> None:
         self.child, self.streams = child, streams
+        self.status: int | None = None  # in the form that os.popen has always had: None for success, else code << 8
 
     def __del__(self) -> None:
         # The caller dropped a stream without closing it: the child is reaped when the next one starts.
@@ -38,11 +39,10 @@ class _Tail:
 
     def release(self) -> int | None:
         self.streams -= 1
-        if self.streams:
-            return None
-        code = self.child.wait()
-        # The form that os.popen has always had: the exit status in the high byte, None for success.
-        return None if code == 0 else (code if os.name == "nt" else code << 8)
+        if self.streams == 0:
+            code = self.child.wait()
+            self.status = None if code == 0 else (code if os.name == "nt" else code << 8)
+        return self.status
 
 
 class PipeStream:
@@ -54,9 +54,10 @@ class PipeStream:
 
     def close(self) -> int | None:
         """Closes the stream. The close of the command's last stream waits for it to end, and returns None if it ended
-        with 0, else its exit status shifted left by eight (minus the signal, shifted, if it was killed)."""
+        with 0, else its exit status shifted left by eight (minus the signal, shifted, if it was killed); so does any
+        close after it."""
         if self._stream.closed:
-            return None
+            return self._tail.status
         try:
             self._stream.close()
         finally:
@@ -128,6 +129,10 @@ def popen(cmd: str, mode: str = "r", buffering: int = -1) -> Any:
         raise ValueError(f"invalid mode {mode!r}")
     if buffering == 0 or buffering is None:
         raise ValueError("popen() does not support unbuffered streams")
+    if not isinstance(buffering, int):
+        raise TypeError("bufsize must be an integer")
+    if "\0" in cmd:
+        raise ValueError("embedded null byte")
     child = _start(cmd, mode == "w", mode == "r", "inherit")
     end = child.pipes[0] if mode == "w" else child.pipes[1]
     return PipeStream(_file(end, mode + "b", True, buffering), _Tail(child, 1))

@@ -49,6 +49,8 @@ def _spawn(mode: int, function: str, file: StrOrBytesPath, args: Any, env: Any, 
         raise ValueError("argv first element cannot be empty")
     audit("os.fork")
     audit("os.exec", file, args, env)
+    if env is None and function.endswith("e"):
+        return _not_started(mode)  # the standard function finds an argument missing in the child
     try:
         arguments = encode_arguments(function, args)
         environment = None if env is None else encode_environment(function, env)
