@@ -1,11 +1,14 @@
 """The commands where their standard streams are closed, full, cut off or of another encoding: a word, no traceback."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from fastos.cli.ctl import Client
 
 COMMANDS = {
     "scan": ["scan", "."],
@@ -120,3 +123,13 @@ def test_numbers_that_make_no_sense(words: list[str], message: str) -> None:
     )
     assert done.returncode == 2
     assert message in done.stderr
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.0, 1e-6), (2.5, 2.5), (1e10, None), (1e300, None)])
+def test_a_connection_waits_as_long_as_it_is_told(seconds: float, expected: float | None) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        client = Client.__new__(Client)
+        client._socket = ours
+        client.give_up_after(seconds)
+        assert ours.gettimeout() == expected

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +57,16 @@ def test_limits_that_are_none() -> None:
         fastos.spawn(["true"], rlimits={"nothing": 1})
     with pytest.raises(ValueError, match="not a limit"):
         fastos.spawn(["true"], rlimits={"NOFILE": -2})
+
+
+@pytest.mark.native
+@pytest.mark.parametrize(
+    "options",
+    [{"user": 1.5}, {"group": b"wheel"}, {"groups": [None]}, {"fds": {"3": 0}}, {"fds": ["3"]}, {"stdin": "f"}],
+)
+def test_what_is_of_the_wrong_type(options: dict[str, Any]) -> None:
+    with pytest.raises(TypeError):
+        fastos.spawn(["true"], **options)
 
 
 @pytest.mark.native

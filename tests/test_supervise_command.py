@@ -119,7 +119,8 @@ def test_errors_of_the_file_come_before_anything_starts(tmp_path: Path) -> None:
     assert f"{file}: services.b.restart: " in result.stderr
     assert not (tmp_path / "started").exists()
     result = subprocess.run([*FASTOS, "supervise", "/nowhere.toml"], capture_output=True, text=True, check=False)
-    assert (result.returncode, "no such file" in result.stderr) == (2, True)
+    said = "fastos supervise: /nowhere.toml: No such file or directory\n"
+    assert (result.returncode, result.stderr) == (2, said)
     file.write_text(SLEEP.format("a", 1))
     assert subprocess.run([*FASTOS, "supervise", "--check", str(file)], check=True, capture_output=True).stdout
 
@@ -404,9 +405,9 @@ def test_the_example_runs() -> None:
     [
         (["--metrics", "127.0.0.1:99999"], 2, "expected HOST:PORT, not '127.0.0.1:99999'"),
         (["--metrics", "nowhere:80"], 2, "expected an IP address or localhost, not 'nowhere'"),
-        (["--state-file", "/dev/full"], 1, "the state file is no regular file: '/dev/full'"),
-        (["--state-file", "/nowhere/state"], 1, "No such file or directory: '/nowhere/state.lock'"),
-        (["--control", "/nowhere/control"], 1, "No such file or directory: '/nowhere/control'"),
+        (["--state-file", "/dev/full"], 1, "/dev/full: the state file is no regular file"),
+        (["--state-file", "/nowhere/state"], 1, "/nowhere/state.lock: No such file or directory"),
+        (["--control", "/nowhere/control"], 1, "/nowhere/control: No such file or directory"),
     ],
 )
 def test_options_that_cannot_be_met(tmp_path: Path, arguments: list[str], code: int, message: str) -> None:

@@ -3,6 +3,7 @@
 What a child needs is found here, since in the child nothing may be looked up.
 """
 
+import operator
 import os
 import sys
 import time
@@ -113,6 +114,8 @@ def candidates(name: bytes, env: Environment | None) -> tuple[bytes, int]:
 
 def descriptor(value: "int | HasFileno", what: str) -> int:
     """The number of a descriptor given as one or as a file."""
+    if not isinstance(value, int) and not hasattr(value, "fileno"):
+        raise TypeError(f"{what}: {value!r} is neither a descriptor nor a file")
     number = value if isinstance(value, int) else value.fileno()
     if isinstance(value, bool) or number < 0:
         raise ValueError(f"{what}: {value!r} is not a descriptor")
@@ -154,7 +157,7 @@ def group_id(group: "str | int") -> int:
 
 
 def _id(value: SupportsIndex, what: str) -> int:
-    number = value.__index__()
+    number = operator.index(value)
     if not 0 <= number < 2**32 - 1:
         raise ValueError(f"{what}: {number} is not an id")
     return number

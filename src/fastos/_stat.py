@@ -48,10 +48,12 @@ class Stat(tuple[float, ...]):
 
     @property
     def st_birthtime_ns(self) -> int | None:
+        """The same as btime_ns, by the standard library's name."""
         return self.btime_ns
 
     @property
     def st_birthtime(self) -> float | None:
+        """btime_ns in seconds."""
         return None if self.btime_ns is None else self.btime_ns / 1e9
 
     def __getattr__(self, name: str) -> Any:
@@ -119,6 +121,7 @@ class StatColumns:
         return self.columns[field]
 
     def column(self, field: str) -> memoryview:
+        """The same as [field], by the name that a Batch of a scan has for it. Raises KeyError."""
         return self.columns[field]
 
 

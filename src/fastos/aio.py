@@ -160,6 +160,7 @@ class Process:
 
     @property
     def pid(self) -> int:
+        """The process's number."""
         return self.process.pid
 
     async def wait(self) -> ExitStatus:

@@ -17,6 +17,7 @@ from fastos.cli._streams import console
 VERSION = 1
 NO_SUPERVISOR = 3
 DEFAULT_SOCKET = "fastos.control"
+_LONGEST_TIMEOUT = 2_000_000.0  # seconds
 _COLOURS = {
     "running": "green",
     "starting": "yellow",
@@ -87,7 +88,8 @@ class Client:
 
     def give_up_after(self, seconds: float) -> None:
         """Answers that are not there by then raise TimeoutError."""
-        self._socket.settimeout(max(seconds, 1e-6))  # 0 would mean: do not wait for the socket itself
+        # 0 would mean: do not wait for the socket itself; of more than INT_MAX milliseconds a socket knows nothing.
+        self._socket.settimeout(max(seconds, 1e-6) if seconds < _LONGEST_TIMEOUT else None)
 
     def ask(self, command: str, **arguments: Any) -> Any:
         """The result of a request that has one answer."""

@@ -3,6 +3,7 @@ container."""
 
 import argparse
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -77,7 +78,12 @@ def find_file(named: str | None) -> str:
     for name in [named] if named else ["services.toml", "Procfile"]:
         if os.path.exists(name):
             return name
-    raise FileNotFoundError(2, "no such file", named or "services.toml or Procfile")
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), named or "services.toml or Procfile")
+
+
+def plainly(error: Exception) -> str:
+    """What went wrong, in the words that every command has for it."""
+    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
 
 
 def run_services(options: argparse.Namespace) -> int:
@@ -87,7 +93,7 @@ def run_services(options: argparse.Namespace) -> int:
         path = os.path.abspath(find_file(options.file))
         configuration = config.load(path)
     except (config.ConfigError, OSError) as error:
-        print(f"fastos supervise: {error}", file=sys.stderr)
+        print(f"fastos supervise: {plainly(error)}", file=sys.stderr)
         return CONFIGURATION_ERROR
     if options.check:
         print(f"{path}: {len(configuration.services)} services")
@@ -119,7 +125,7 @@ def run_services(options: argparse.Namespace) -> int:
         try:
             stack.enter_context(supervisor)
         except (OSError, ValueError) as error:
-            print(f"fastos supervise: {error}", file=sys.stderr)
+            print(f"fastos supervise: {plainly(error)}", file=sys.stderr)
             return 1 if isinstance(error, OSError) else CONFIGURATION_ERROR
         handle_signals(supervisor, reload, options)
         return supervisor.run(until_idle=options.until_idle)
@@ -135,7 +141,7 @@ def handle_signals(supervisor: Any, reload: Callable[[], Any], options: argparse
         try:
             return call()
         except (ValueError, OSError) as error:
-            print(f"fastos supervise: {what}: {error}", file=sys.stderr)
+            print(f"fastos supervise: {what}: {plainly(error)}", file=sys.stderr)
 
     def reload_now() -> None:
         if change := told("reload", reload):
