@@ -4,6 +4,7 @@ import itertools
 import os
 import pathlib
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -411,3 +412,23 @@ def test_an_interrupt_in_the_iterable_is_not_put_off() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         list(fastos.run_many(commands()))
+
+
+@pytest.mark.parametrize("jobs", [2, 20])
+def test_the_end_of_the_interpreter_ends_it(jobs: int) -> None:
+    """In a daemon thread too, which is never told. What still ran would keep the output open."""
+    code = (
+        "import fastos, sys, threading\n"
+        f"runs = fastos.run_many([['sh', '-c', 'echo; exec sleep 60']] * {jobs}, jobs={jobs}, capture=False)\n"
+        "threading.Thread(target=list, args=[runs], daemon=True).start()\n"
+        "sys.stdin.read(1)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        for _ in range(jobs):
+            assert program.stdout.read(1) == b"\n"
+        program.stdin.close()
+        assert select.select([program.stdout], [], [], 20)[0]
+        assert program.stdout.read() == b""
+        assert program.wait() == 0

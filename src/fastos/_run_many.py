@@ -1,7 +1,9 @@
 """Running many programs at once: `run_many`."""
 
+import atexit
 import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from types import TracebackType
@@ -18,6 +20,16 @@ if TYPE_CHECKING:
     from fastos._backend import native_run as backend
 else:
     backend = _backend.topic("run")
+
+# Closed at the end of the interpreter: it does not drop what a daemon thread iterates.
+_open: "weakref.WeakSet[RunMany]" = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for runs in list(_open):
+        runs.close()
+
 
 _MOST_PROCESSES: Final = 1 << 22  # that Linux can have
 
@@ -78,6 +90,7 @@ class RunMany:
         self.skipped = 0
         self._pid = os.getpid()
         self._many = backend.Many(jobs, max(1, min(jobs, default_jobs() + 1, 64)), stop_on_error)
+        _open.add(self)
 
     @property
     def closed(self) -> bool:
