@@ -48,8 +48,8 @@ static size_t write_all(struct fo_log *log, const char *text, size_t length, str
     size_t done = 0;
     while (done < length) {
         ssize_t written = write_some(fd, log->destination_is_file, text + done, length - done);
-        if (written == -EPIPE) {
-            /* Nobody will ever read it: dropping is all that is left, and it is counted. */
+        if (written == -EPIPE && log->path == NULL) {
+            /* Nobody will ever read it (a named pipe's next reader may come): dropping is all that is left, and it is counted. */
             turn->bytes_lost += (int64_t)(length - done);
             turn->error = EPIPE;
             return length;

@@ -240,8 +240,9 @@ class Stage:
     def __init__(self, *services: Service, groups: dict[str, str] | None = None) -> None:
         self.children = FakeChildren()
         self.said: list[str] = []
-        timers = Timers(lambda: 0)
-        self.conductor = Conductor(timers, self.children, FakeProbes(), self.changed, lambda unit: None, lambda: 0)
+        self.now = 0
+        self.timers = Timers(lambda: self.now)
+        self.conductor = Conductor(self.timers, self.children, FakeProbes(), self.changed, lambda unit: None, lambda: 0)
         self.roster = Roster(None, groups or {})  # type: ignore[arg-type]
         for service in check_services(services, groups or {}).values():
             for unit in self.roster.create(service):
@@ -259,6 +260,9 @@ class Stage:
     def end(self, name: str, code: int | None = 0) -> None:
         del self.children.alive[name]
         self.conductor.ended(self.units[name], Exit(code=code) if code is not None else Exit(signal=15))
+        self.now += 1
+        for unit in self.timers.expired():  # a delay of 0
+            self.conductor.expired(unit)  # type: ignore[arg-type]
 
     def states(self) -> dict[str, str]:
         return {name: unit.state.name.lower() for name, unit in self.units.items()}

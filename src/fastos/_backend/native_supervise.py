@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,8 +55,17 @@ def spawn(
         code = _spawn_in_cgroup(request, result)
     if code < 0:
         raise native_spawn.failure(request, result)
-    pidfd = result.pidfd
-    return result.pid, pidfd if pidfd >= 0 else os.pidfd_open(result.pid), None
+    return result.pid, result.pidfd if result.pidfd >= 0 else _pidfd_of(result.pid), None
+
+
+def _pidfd_of(pid: int) -> int:
+    """The pidfd of a child that has just been made. Raises OSError; the child is gone then."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
 
 
 def _spawn_in_cgroup(request: Any, result: Any) -> int:

@@ -53,7 +53,12 @@ def spawn(
     stdin, stdout, stderr = (words.get(stream, stream) for stream in streams)
     keywords = {**request.keywords, "stdin": stdin, "stdout": stdout, "stderr": stderr, "pass_fds": kept}
     process = subprocess.Popen(request.args, **keywords)
-    return process.pid, os.pidfd_open(process.pid), process
+    try:
+        return process.pid, os.pidfd_open(process.pid), process
+    except OSError:
+        process.kill()
+        process.wait()
+        raise
 
 
 def reap(pid: int, pidfd: int, process: Any, result: Any) -> Exit | None:
@@ -156,7 +161,7 @@ class Pump:
             try:
                 rest = self._write_line(line)
             except BrokenPipeError:
-                self._error, rest = errno.EPIPE, b""
+                self._error, rest = errno.EPIPE, line if self._path is not None else b""
             except OSError as error:
                 self._error, rest = error.errno or 0, line
             if rest:
@@ -173,7 +178,10 @@ class Pump:
                 poller.register(self._destination, select.POLLOUT)
                 if not poller.poll(0):
                     return line
-                line = line[os.write(self._destination, line[: select.PIPE_BUF]) :]
+                try:
+                    line = line[os.write(self._destination, line[: select.PIPE_BUF]) :]
+                except BlockingIOError:
+                    return line
             return b""
         self._prepare(len(line))
         written = os.write(self._file, line)
@@ -196,7 +204,9 @@ class Pump:
             self._rotated = name
 
     def _open(self, path: str) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY, self._mode)
+        self._file = os.open(
+            path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK, self._mode
+        )
         status = os.fstat(self._file)
         self._size, self._born = status.st_size, status.st_mtime
 

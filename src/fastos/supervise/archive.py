@@ -25,8 +25,10 @@ class Compressor:
         with self._lock:
             self._jobs[log_of(rotated)] = (compress, keep)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="fastos-compress", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name="fastos-compress", daemon=True)
+                with contextlib.suppress(RuntimeError):  # no room for a thread: the next rotation tries again
+                    thread.start()
+                    self._thread = thread
 
     def _work(self) -> None:
         with contextlib.suppress(OSError):

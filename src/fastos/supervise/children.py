@@ -164,15 +164,15 @@ class Processes:
             self._start(unit, (backend.NULL, stdout, stderr), -1, ())
             return
         with contextlib.ExitStack() as stack:
-            streams = (_input(service, stack), *self._outputs(unit, stack))
-            terminal = max(streams[0], 0) if service.controlling_tty else -1
-            descriptors = self._descriptors(unit, stack)
             try:
+                streams = (_input(service, stack), *self._outputs(unit, stack))
+                terminal = max(streams[0], 0) if service.controlling_tty else -1
+                descriptors = self._descriptors(unit, stack)
                 self._start(unit, streams, terminal, descriptors)
-            except OSError:
+            except Exception as error:
                 if unit.name in self.notify_ends:
                     os.close(self.notify_ends.pop(unit.name))
-                raise
+                raise _as_os_error(error) from None
 
     def _descriptors(self, unit: Unit, stack: contextlib.ExitStack) -> list[tuple[int, int]]:
         """What the child gets beyond its three streams, (here, there) each."""
@@ -196,14 +196,18 @@ class Processes:
         try:
             request = self._request(unit)
             pid, pidfd, process = backend.spawn(request, streams, terminal, descriptors, self.result)
+        except Exception as error:
+            raise _as_os_error(error) from None
+        try:
+            self._loop.watch(pidfd, unit)
         except OSError:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            os.waitpid(pid, 0)  # nobody would ever be told of its end
+            os.close(pidfd)
             raise
-        except Exception as error:  # an option that makes no sense here ends this service, never the others
-            raise OSError(errno.EINVAL, f"{type(error).__name__}: {error}") from None
         unit.pid, unit.pidfd, unit.process = pid, pidfd, process
         unit.adopted = False
         unit.main_pid = 0
-        self._loop.watch(pidfd, unit)
         self._spawned(unit)
 
     def _outputs(self, unit: Unit, stack: contextlib.ExitStack) -> tuple[int, int]:
@@ -241,8 +245,11 @@ class Processes:
             if unit.main_pid and unit.main_pid != unit.pid:
                 tree.send(unit.main_pid, number)
             if self._has_group(unit):
-                self._signal_group(unit, number)
-            elif unit.pidfd >= 0:
+                with contextlib.suppress(ProcessLookupError):
+                    self._signal_group(unit, number)
+                    return
+                # It leads no group: it was started before the configuration said so.
+            if unit.pidfd >= 0:
                 signal.pidfd_send_signal(unit.pidfd, number)
 
     def signal_main(self, unit: Unit, number: int) -> None:
@@ -269,7 +276,7 @@ class Processes:
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
-            if not _has_ended(unit.pidfd) and os.getpgid(unit.pid) == unit.pid:  # before Linux 6.9
+            if not has_ended(unit.pidfd) and os.getpgid(unit.pid) == unit.pid:  # before Linux 6.9
                 os.killpg(unit.pid, number)
 
     # -- the end
@@ -279,12 +286,12 @@ class Processes:
         if unit.pid == 0:
             return None
         if unit.adopted:
-            end = Exit(lost=True) if _has_ended(unit.pidfd) else None
+            end = Exit(lost=True) if has_ended(unit.pidfd) else None
             if end is not None and unit.service.stop_scope != "process":
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     self._signal_group(unit, signal.SIGKILL)
         else:
-            if not _has_ended(unit.pidfd):
+            if not has_ended(unit.pidfd):
                 return None
             # The pid is still held by the zombie, and so is the number of its group: no stranger can be hit.
             if unit.service.stop_scope != "process":
@@ -327,7 +334,12 @@ class Processes:
         unit.survivors = tree.kill_all(known, [unit.pid] if unit.pid else [], self.unit_mark(unit))
 
 
-def _has_ended(pidfd: int) -> bool:
+def _as_os_error(error: Exception) -> OSError:
+    """An option that makes no sense here ends its service, never the others."""
+    return error if isinstance(error, OSError) else OSError(errno.EINVAL, f"{type(error).__name__}: {error}")
+
+
+def has_ended(pidfd: int) -> bool:
     poller = select.poll()
     poller.register(pidfd, select.POLLIN)
     return bool(poller.poll(0))

@@ -36,6 +36,7 @@ class Commands(ABC):
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # held by whoever changes anything; never while waiting for events
+        self._turn = threading.RLock()  # held by whoever runs the loop to an end
         self._waiting: deque[Callable[[], Any]] = deque()
 
     @abstractmethod
@@ -49,19 +50,28 @@ class Commands(ABC):
         self.loop.wake()  # its timer may have to be set anew
         return result
 
+    def _change(self, call: Callable[[], Result]) -> Result:
+        """As _call, unless everything is about to end: what starts now would be left behind."""
+
+        def act() -> Result:
+            if self._end_asked:
+                raise RuntimeError("the supervisor is shutting down")
+            return call()
+
+        return self._call(act)
+
     def start(self, name: str) -> None:
-        """Starts a service, or one instance, and all that it requires. From any thread. Raises KeyError."""
-        self._open()
-        self._each(name, self.conductor.start)
+        """Starts a service, or one instance, and all that it requires. From any thread. Raises KeyError, and
+        RuntimeError after `shutdown`, as `restart`, `add`, `remove` and `reload` do."""
+        self._change(lambda: self.reloads.start(self.units_named(name)))
 
     def stop(self, name: str) -> None:
         """Stops a service or instance, after those that require it; does not wait. From any thread. Raises KeyError."""
-        self._call(lambda: self.conductor.stop(self.units_named(name)))
+        self._call(lambda: self.reloads.stop(self.units_named(name)))
 
     def restart(self, name: str) -> None:
         """Stops a service or instance and starts it again; does not wait. From any thread. Raises KeyError."""
-        self._open()
-        self._each(name, self.conductor.restart)
+        self._change(lambda: self.reloads.restart(self.units_named(name)))
 
     def signal(self, name: str, number: int) -> None:
         """Sends a signal to the main process of a service. From any thread. Raises KeyError."""
@@ -84,7 +94,7 @@ class Commands(ABC):
 
     def add(self, service: Service) -> None:
         """Adds a service and, with autostart, starts it. From any thread. Raises ValueError."""
-        self._call(lambda: self.reloads.apply([*self.roster.services.values(), service]))
+        self._change(lambda: self.reloads.apply([*self.roster.services.values(), service]))
 
     def remove(self, name: str) -> None:
         """Stops a service and forgets it. From any thread. Raises KeyError; DependencyError if another comes after
@@ -94,7 +104,7 @@ class Commands(ABC):
             self.roster.services[name]
             self.reloads.apply([service for service in self.roster.services.values() if service.name != name])
 
-        self._call(remove)
+        self._change(remove)
 
     def reload(self, services: Iterable[Service], groups: Mapping[str, str] | None = None) -> Change:
         """Makes these the services: what is new starts, what is gone stops, what changed restarts (unless the change
@@ -102,11 +112,12 @@ class Commands(ABC):
         Raises ValueError.
         """
         wanted = list(services)
-        return self._call(lambda: self.reloads.apply(wanted, groups))
+        return self._change(lambda: self.reloads.apply(wanted, groups))
 
     def status(self) -> dict[str, Status]:
         """Every instance's status at this moment, by name. From any thread."""
-        return {name: self._status(unit) for name, unit in list(self.roster.units.items())}
+        with self._lock:
+            return {name: self._status(unit) for name, unit in self.roster.units.items()}
 
     def units(self) -> Mapping[str, Unit]:
         """The instances by name; for the modules of this package, in the supervisor's thread."""

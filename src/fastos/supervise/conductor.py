@@ -61,6 +61,7 @@ class Conductor:
         self._chance = chance
         self._queue: deque[tuple[Unit, Event]] = deque()
         self._draining = False
+        self._over = False
         self.counts: Counter[State] = Counter()
         self._perform: Final[dict[Action, Callable[[Unit], None]]] = {
             Action.SPAWN: self._spawn,
@@ -98,7 +99,7 @@ class Conductor:
 
     def start(self, unit: Unit) -> None:
         """Wants the unit, and all that it requires."""
-        todo = [unit]
+        todo = [] if self._over else [unit]
         while todo:
             wanted = todo.pop()
             if not wanted.wanted or wanted is unit or wanted.state is State.FAILED:
@@ -112,9 +113,15 @@ class Conductor:
 
     def stop(self, units: Iterable[Unit]) -> None:
         """Wants the units no more, nor any that require them; each is told when those that depend on it are down."""
-        self._stop_in_order(self.with_requirers(units))
+        self.stop_in_order(self.with_requirers(units))
 
-    def _stop_in_order(self, doomed: list[Unit]) -> None:
+    def stop_for_good(self, units: Iterable[Unit]) -> None:
+        """Stops them, and starts nothing any more, whatever is asked for later."""
+        self._over = True
+        self.stop(units)
+
+    def stop_in_order(self, doomed: list[Unit]) -> None:
+        """As `stop`, but those that require one of them are left alone."""
         for unit in doomed:
             unit.wanted = False
             unit.stop_pending = True
@@ -123,12 +130,22 @@ class Conductor:
 
     def restart(self, unit: Unit) -> None:
         """Starts the unit anew, and with it those wanted ones that require it: they stop before and start after it."""
+        if self._over:
+            return
         again = [other for other in self.with_requirers([unit]) if other is unit or other.wanted]
         for other in unit.requires:
             if not other.wanted or other.state is State.FAILED:
                 self.start(other)
         unit.wanted = True
         self._restart_in_order(again)
+
+    def look_again(self, units: Iterable[Unit]) -> None:
+        """Lets go who waited, to start or to stop, for somebody whom it does not depend on any more."""
+        for unit in units:
+            if unit.stop_pending:
+                self._stop_if_free(unit)
+            if unit.state is State.WAITING:
+                self._go_if_free(unit)
 
     def with_requirers(self, units: Iterable[Unit]) -> list[Unit]:
         """The units, and all that require one of them, directly or not."""
@@ -351,7 +368,7 @@ class Conductor:
         others = [member for member in failed.group.members if member is not failed and member.wanted]
         for member in others:
             member.message = f"stopped: {failed.name} of its group has failed"
-        self._stop_in_order([unit for unit in self.with_requirers(others) if unit is not failed])
+        self.stop_in_order([unit for unit in self.with_requirers(others) if unit is not failed])
 
     # -- actions
 
@@ -383,10 +400,7 @@ class Conductor:
         delay = unit.service.backoff.delay(attempts, self._chance)
         if history is not None:
             history.attempts += 1
-        if delay == 0:
-            self._queue.append((unit, Event.TIMEOUT))
-        else:
-            self._timers.after(unit, delay)
+        self._timers.after(unit, delay)  # also with 0: a program that is missing must not be tried in a circle
 
     def _become_ready(self, unit: Unit) -> None:
         self._timers.cancel(unit)

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from fastos.supervise.loop import Loop
 
 ACCEPT_TURN: Final = 64
-READ_SIZE: Final = 64 << 10
+READ_SIZE: Final = 4 << 10  # of one turn: who sends many requests at once does not hold up the others
 OUTPUT_LIMIT: Final = 4 << 20  # what may wait for a client that does not read; one that lets more pile up is dropped
 CLIENT_LIMIT: Final = 4096
 
@@ -64,6 +64,9 @@ class Connection:
             self._flush()
         if len(self._output) > OUTPUT_LIMIT:
             self.close()
+
+    def is_closed(self) -> bool:
+        return self._socket.fileno() < 0
 
     def waiting(self) -> int:
         """Bytes that the client has not taken yet."""

@@ -64,6 +64,8 @@ class ControlClient:
     def received(self, data: bytes) -> None:
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         for line in lines:
+            if self._connection.is_closed():
+                return  # it asked for more than it takes
             if line.strip():
                 self._request(line)
         if len(self._buffer) > LINE_LIMIT:

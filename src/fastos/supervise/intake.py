@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastos.supervise.service import Service
 from fastos.supervise.state_file import StateFile, adopt
 from fastos.supervise.states import ALIVE, DOWN, UP, State
+from fastos.supervise.tree import start_ticks
 from fastos.supervise.unit import Exit, Unit
 
 if TYPE_CHECKING:
@@ -45,12 +46,13 @@ def resume(supervisor: "Supervisor", name: str, kept: dict[str, Any]) -> None:
     unit.last_exit = Exit(*kept["exit"]) if kept["exit"] else None
     unit.usage = tuple(kept["usage"]) if kept["usage"] else None
     unit.wanted = kept["wanted"]
+    unit.start_ticks = start_ticks(unit.pid) if unit.pid else 0
     if kept["notify"] >= 0:
         supervisor.processes.notify_ends[name] = kept["notify"]
     supervisor.logs.take_over(unit, list(kept["streams"]))
-    _place(supervisor, unit, State[kept["state"]])
+    _place(supervisor, unit, State[kept["state"]], kept.get("stop_pending", False))
     if not known:
-        supervisor.later(lambda: supervisor.reloads.drop_when_down(unit))
+        supervisor.later(lambda: supervisor.reloads.drop_when_down([unit]))
     elif kept["service"] != fingerprint(unit.service) and unit.state in ALIVE and unit.wanted:
         supervisor.later(lambda: supervisor.conductor.restart(unit))
 
@@ -60,9 +62,12 @@ def fingerprint(service: Service) -> str:
     return repr(service)
 
 
-def _place(supervisor: "Supervisor", unit: Unit, state: State) -> None:
+def _place(supervisor: "Supervisor", unit: Unit, state: State, stop_pending: bool) -> None:
     if state in ALIVE:
         _watch(supervisor, unit)
+        unit.stop_pending = stop_pending
+        if state is State.STOPPING and unit.wanted:
+            state = State.RESTARTING  # a reload was to bring it back
         supervisor.conductor.place(unit, state)
         if state in _LEAVING:
             supervisor.loop.timers.after(unit, unit.service.stop_timeout)

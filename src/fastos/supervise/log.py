@@ -6,9 +6,11 @@ nothing that a dead child wrote is lost, and a restart needs no new pipe. Each t
 destination that takes no more stops the reading of the pipes that lead to it, and of nothing else.
 """
 
+import contextlib
 import os
 import select
 import socket
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -146,12 +148,16 @@ class Stream:
 
     def turn(self, budget: int = BUDGET) -> int:
         """Moves what is there, a bounded amount; returns the bytes read."""
+        if self.fd < 0:
+            return 0  # closed after the poller had seen it
         if self.pump is None:
             self.pump = self.logs.make_pump(self)
         try:
             flags, count, error, rotated = self.pump.pump(budget)
         except OSError as failure:  # out of memory, say: the pipe keeps it until the next attempt
             flags, count, error, rotated = BLOCKED, 0, failure.errno or 0, ""
+        if self.pump is None:
+            return 0  # whom the lines went to has removed the service
         if rotated:
             self.logs.rotated(rotated, self.spec)
         if self.pump.tapped and (text := self.pump.text()):
@@ -195,6 +201,7 @@ class Logs:
     def __init__(self, loop: Loop, output: int, colour: bool, tapped: Callable[[Unit, bytes], None]) -> None:
         self._loop = loop
         self._output = output
+        self._own_output = -1  # what is written to, made when the first line comes
         self._colour = colour
         self._scratch: backend.Scratch | None = None
         self._blocked: set[Stream] = set()
@@ -241,9 +248,25 @@ class Logs:
             )
         if spec.to == "own":
             return backend.Pump(
-                self._shared(), stream.fd, destination=self._output, digits=spec.timestamps, label=self._label(name)
+                self._shared(),
+                stream.fd,
+                destination=self._opened_output(),
+                digits=spec.timestamps,
+                label=self._label(name),
             )
         return LineSink(stream.fd, self._deliverer(stream))
+
+    def _opened_output(self) -> int:
+        """The output, so that writing to it never waits: a terminal that is almost full says that it takes more, and
+        of a pipe another writer may be quicker. The flag must not be set on a description that others share."""
+        if self._own_output < 0:
+            self._own_output = self._output
+            mode = os.fstat(self._output).st_mode
+            if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+                flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+                with contextlib.suppress(OSError):
+                    self._own_output = os.open(f"/proc/self/fd/{self._output}", flags)
+        return self._own_output
 
     def _deliverer(self, stream: Stream) -> Callable[[bytes], bool]:
         unit, target, priority = stream.unit, stream.spec.to, 3 if stream.stderr else 6
@@ -313,6 +336,9 @@ class Logs:
         self._compressor.close()
         self._syslog.close()
         self._journal.close()
+        if self._own_output not in (-1, self._output):
+            os.close(self._own_output)
+            self._own_output = -1
         if self._scratch is not None:
             self._scratch.close()
             self._scratch = None

@@ -70,8 +70,9 @@ class Loop:
         return self._epoll.fileno()
 
     def watch(self, fd: int, watcher: Watcher, events: int = select.EPOLLIN) -> None:
-        self._watchers[fd] = watcher
+        """Raises OSError, and has not begun then."""
         self._epoll.register(fd, events)
+        self._watchers[fd] = watcher
 
     def change(self, fd: int, events: int) -> None:
         self._epoll.modify(fd, events)
@@ -91,24 +92,39 @@ class Loop:
                     pass  # it is awake already
 
     @contextlib.contextmanager
-    def woken_by_signals(self) -> Iterator[None]:
-        """While inside, in the main thread, a signal ends a wait also if it came just before that began.
+    def woken_by_signals(self) -> Iterator[list[int]]:
+        """While inside, in the main thread, a signal ends a wait also if it came just before that began; and an
+        interrupt that nobody else handles stands in the list, and is raised at the end: in the middle of a turn it
+        could lose a child that has just been made.
 
         Its Python handler runs between two steps of the interpreter: without this, one that comes after the last of
         these and before the system call would wait for the next event (signal.set_wakeup_fd). A wake-up descriptor that
         the application has set stays.
         """
+        interrupts: list[int] = []
         if threading.current_thread() is not threading.main_thread():
-            yield
+            yield interrupts
             return
+
+        def interrupt(number: int, frame: object) -> None:
+            interrupts.append(number)
+            self.wake()
+
         before = signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         if before != -1:
             signal.set_wakeup_fd(before)
+        ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if ours:
+            signal.signal(signal.SIGINT, interrupt)
         try:
-            yield
+            yield interrupts
         finally:
+            if ours and signal.getsignal(signal.SIGINT) is interrupt:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             if before == -1:
                 signal.set_wakeup_fd(-1)
+        if interrupts:
+            raise KeyboardInterrupt
 
     def arm(self) -> None:
         """Brings the kernel's timer up to date with the earliest deadline."""
@@ -124,8 +140,9 @@ class Loop:
         return max(0.0, (self._armed - time.monotonic_ns()) / 1e9)
 
     def poll(self, timeout: float | None) -> list[tuple[Watcher, int]]:
-        """Waits, at most `timeout` seconds (None: as long as it takes), and returns who is ready for what."""
-        self.arm()
+        """Waits, at most `timeout` seconds (None: as long as it takes), and returns who is ready for what.
+
+        Call `arm` before: other threads change deadlines, and this is called without the lock that they hold."""
         left = self.seconds_left()
         if left is not None:
             timeout = left if timeout is None else min(timeout, left)
@@ -135,7 +152,8 @@ class Loop:
             if watcher is not None:
                 ready.append((watcher, events))
             elif fd == self._woken:
-                os.read(self._woken, 1 << 16)
+                with contextlib.suppress(BlockingIOError):  # another thread that polls, too, was quicker
+                    os.read(self._woken, 1 << 16)
             elif fd == self._timer:
                 self._armed = None
                 backend.timer_arm(self._timer, -1)

@@ -1,6 +1,7 @@
 """Asking services whether they are ready and still healthy, without ever waiting for the answer."""
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastos._backend import topic
 from fastos.supervise.check import Check
-from fastos.supervise.children import Processes, argument_words
+from fastos.supervise.children import Processes, argument_words, has_ended
 from fastos.supervise.loop import Loop
 from fastos.supervise.states import Event, State
 from fastos.supervise.unit import Unit
@@ -81,7 +82,9 @@ class Probe:
     def on_ready(self, events: int) -> None:
         if self._socket is not None:
             self._continue_connection()
-        elif self._pid:
+        elif self._pid and has_ended(self._fd):
+            with contextlib.suppress(OSError):  # what it leaves behind; its zombie holds the number of the group
+                os.killpg(self._pid, signal.SIGKILL)
             end = backend.reap(self._pid, self._fd, self._process, self._processes.wait)
             if end is not None:
                 self._processes.checks.discard(self._pid)
@@ -103,8 +106,9 @@ class Probe:
             family = socket.AF_INET6 if ":" in check.address[0] else socket.AF_INET
             address = check.address  # type: ignore[assignment]
         self._socket = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        with contextlib.suppress(BlockingIOError):
-            self._socket.connect(address)
+        answer = self._socket.connect_ex(address)
+        if answer not in (0, errno.EINPROGRESS):  # EAGAIN is a Unix socket whose queue is full
+            raise OSError(answer, os.strerror(answer))
         self._fd = self._socket.fileno()
         self._loop.watch(self._fd, self, select.EPOLLOUT)
         self._loop.timers.after(self, check.timeout)
@@ -119,15 +123,17 @@ class Probe:
             self._continue_http(self._socket)
 
     def _continue_http(self, connection: socket.socket) -> None:
+        data = b""
         try:
             data = connection.recv(64)
         except BlockingIOError:
             host, port = self._check.address
-            connection.send(f"GET {self._check.path} HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n".encode())
-            self._loop.change(self._fd, select.EPOLLIN)
-            return
+            with contextlib.suppress(OSError):
+                connection.send(f"GET {self._check.path} HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n".encode())
+                self._loop.change(self._fd, select.EPOLLIN)
+                return
         except OSError:
-            data = b""
+            pass
         words = data.split(None, 2)
         self._finish(len(words) > 1 and words[0].startswith(b"HTTP/") and words[1][:1] in (b"2", b"3"))
 

@@ -66,7 +66,7 @@ class Reports:
         if "STATUS" in fields:
             unit.message = fields["STATUS"][:1000]
         if fields.get("MAINPID", "").isdecimal():
-            self._main_pid(unit, int(fields["MAINPID"]))
+            self._main_pid(unit, fields["MAINPID"])
         if fields.get("RELOADING") == "1":
             post(unit, Event.RELOAD)
         if fields.get("READY") == "1" and (unit.service.readiness.kind == "notify" or unit.state is State.RELOADING):
@@ -77,8 +77,9 @@ class Reports:
             post(unit, Event.UNHEALTHY)
 
     @staticmethod
-    def _main_pid(unit: Unit, pid: int) -> None:
+    def _main_pid(unit: Unit, text: str) -> None:
         """MAINPID is believed only of a process of the same group: a service cannot have a stranger signalled."""
-        with contextlib.suppress(OSError, OverflowError):
+        with contextlib.suppress(OSError, OverflowError, ValueError):  # Python refuses 5,000 digits
+            pid = int(text)
             if os.getpgid(pid) == unit.pid or os.getsid(pid) == unit.pid:
                 unit.main_pid = pid

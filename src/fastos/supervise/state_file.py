@@ -46,6 +46,7 @@ class StateFile:
             raise BlockingIOError(11, "another supervisor is using this state file", path) from None
         self._fd = -1
         self._lines = 0
+        self._torn = False  # the disk was full: what is appended now might stand behind half a line
         self._alive: dict[str, str] = {}
 
     def read(self) -> dict[str, dict[str, Any]]:
@@ -76,11 +77,17 @@ class StateFile:
         partial = f"{self.path}.partial"
         fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         header = json.dumps({"fastos": VERSION, "boot": boot_id()})
-        os.write(fd, "\n".join([header, *self._alive.values(), ""]).encode())
-        os.rename(partial, self.path)
+        text = "\n".join([header, *self._alive.values(), ""]).encode()
+        try:
+            if os.write(fd, text) < len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), partial)
+            os.rename(partial, self.path)
+        except OSError:
+            os.close(fd)
+            raise
         if self._fd >= 0:
             os.close(self._fd)
-        self._fd, self._lines = fd, len(self._alive)
+        self._fd, self._lines, self._torn = fd, len(self._alive), False
 
     def started(self, unit: Unit) -> None:
         unit.start_ticks = start_ticks(unit.pid)
@@ -92,10 +99,13 @@ class StateFile:
             self._append(json.dumps({"name": unit.name, "pid": 0}))
 
     def _append(self, line: str) -> None:
-        with contextlib.suppress(OSError):  # a full disk must not end the services
-            os.write(self._fd, f"{line}\n".encode())
+        text = f"{line}\n".encode()
+        try:
+            self._torn = os.write(self._fd, text) < len(text) or self._torn
+        except OSError:  # a full disk must not end the services
+            self._torn = True
         self._lines += 1
-        if self._lines > 1000 + 4 * len(self._alive):
+        if self._torn or self._lines > 1000 + 4 * len(self._alive):
             with contextlib.suppress(OSError):
                 self.rewrite()
 

@@ -97,11 +97,17 @@ class Supervisor(Commands):
     # -- opening and closing
 
     def _open(self) -> None:
-        if self._opened:
-            return
+        """Opens everything, once. Raises RuntimeError when it is closed."""
+        with self._lock:
+            if not self._opened:
+                self.loop = Loop()
+                self._opened = True
+                self._open_all()
+            elif self.loop.closed:
+                raise RuntimeError("the supervisor is closed")
+
+    def _open_all(self) -> None:
         inherited, self.inherited = self.inherited, None
-        self._opened = True
-        self.loop = Loop()
         self.logs = Logs(self.loop, self._output, self._colour, self._tapped)
         self.logs.width = min(max(map(len, self.roster.units), default=8), 24)
         self.processes = Processes(self.loop, self.logs, self._sockets, self.reports.path, self._spawned)
@@ -174,8 +180,13 @@ class Supervisor(Commands):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if not self.loop.closed:
+            self._end()
+
+    def _end(self) -> None:
+        try:
             self.shutdown(self.exit_code)
             self._run_until(self._is_over)
+        finally:
             self.close()
 
     # -- running
@@ -185,27 +196,23 @@ class Supervisor(Commands):
         have ended for good. Returns the exit code: 0, what shutdown was given, or 1 if a restart limit ended it.
         """
         own = not self._opened
-        self._open()
-        self.start_all()
+        self.__enter__()
         try:
-            self._run_until(lambda: self._is_over() or (until_idle and self._is_idle()))
+            self._run_until(lambda: self._is_over() or (until_idle and self._is_idle()), self.start_all)
         finally:
             if own:
-                self.shutdown(self.exit_code)
-                self._run_until(self._is_over)
-                self.close()
+                self._end()
         return self.exit_code
 
     async def run_async(self, *, until_idle: bool = False) -> int:
         """`run` inside asyncio or trio (needs anyio). When cancelled it kills what runs, and closes."""
         import anyio
 
-        self._open()
-        self.start_all()
+        self.__enter__()
         try:
+            self.start_all()
             while not (self._is_over() or (until_idle and self._is_idle())):
                 self.step(0)
-                self.loop.arm()
                 if not self._has_work():
                     with anyio.move_on_after(self.loop.seconds_left()):
                         await anyio.wait_readable(self.loop.fileno())
@@ -224,6 +231,7 @@ class Supervisor(Commands):
         with self._lock:
             self._open()
             self._do_what_was_asked()
+            self.loop.arm()
         ready = self.loop.poll(timeout)
         with self._lock:
             for watcher, events in ready:
@@ -250,9 +258,10 @@ class Supervisor(Commands):
         if self._opened:
             self.loop.wake()
 
-    def _run_until(self, over: Callable[[], bool]) -> None:
-        with self.loop.woken_by_signals():
-            while not over():
+    def _run_until(self, over: Callable[[], bool], begin: Callable[[], None] = lambda: None) -> None:
+        with self._turn, self.loop.woken_by_signals() as interrupts:
+            begin()
+            while not over() and not interrupts:
                 self.step(None)
 
     def prepare_upgrade(self) -> None:
@@ -286,7 +295,8 @@ class Supervisor(Commands):
         if self._end_asked and not self._ending:
             self._ending = True
             self.reloads.forget()
-            self.conductor.stop(self.roster.units.values())
+            self.conductor.stop_for_good(self.roster.units.values())
+            self.loop.wake()  # who runs the loop looks again whether it is over, also if it had not begun
         if self._kill_asked:
             self._kill_asked = False
             for unit in self.roster.units.values():
@@ -302,6 +312,10 @@ class Supervisor(Commands):
         """Starts every service that has autostart; after an upgrade those that were wanted, and what is new."""
         if self._started or self._end_asked:
             return
+        with self._lock:
+            self._start_all()
+
+    def _start_all(self) -> None:
         self._started = True
         for unit in list(self.roster.units.values()):
             resumed = self.resumed is not None and unit.name in self.resumed

@@ -25,7 +25,10 @@ def start_ticks(pid: int) -> int:
 
 def _parents() -> dict[int, int]:
     parents = {}
-    for name in os.listdir("/proc"):
+    names: list[str] = []
+    with contextlib.suppress(OSError):  # no descriptor left: those whose pidfds are held are ended all the same
+        names = os.listdir("/proc")
+    for name in names:
         if name.isdecimal():
             with contextlib.suppress(OSError, IndexError, ValueError), open(f"/proc/{name}/stat", "rb") as file:
                 state, parent = file.read().rpartition(b")")[2].split()[:2]

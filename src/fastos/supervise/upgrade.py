@@ -33,7 +33,8 @@ def describe(supervisor: "Supervisor") -> tuple[dict[str, Any], list[int]]:
         units[name] = {
             "service": fingerprint(unit.service),
             "state": unit.state.name,
-            "wanted": unit.wanted,
+            "wanted": unit.wanted or name in supervisor.reloads.returning,
+            "stop_pending": unit.stop_pending,
             "pid": unit.pid,
             "pidfd": unit.pidfd,
             "main_pid": unit.main_pid,
@@ -124,3 +125,4 @@ def take_over(supervisor: "Supervisor", state: Mapping[str, Any]) -> None:
     for name, kept in state["units"].items():
         close_on_exec(descriptors_of(kept))
         resume(supervisor, name, kept)
+    supervisor.later(lambda: supervisor.conductor.look_again(supervisor.roster.units.values()))
