@@ -202,7 +202,8 @@ class Processes:
             self._loop.watch(pidfd, unit)
         except OSError:
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            os.waitpid(pid, 0)  # nobody would ever be told of its end
+            os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOWAIT)  # nobody else would ever be told of its end
+            backend.reap(pid, pidfd, process, self.wait)
             os.close(pidfd)
             raise
         unit.pid, unit.pidfd, unit.process = pid, pidfd, process
