@@ -231,8 +231,22 @@ static void read_claimed(struct fo_walk *walk, struct fo_node *node) {
     fo_order_settle(walk, node, listing, chain);
 }
 
-/* Reads others while another thread reads the one that is wanted. Returns 0, or -EAGAIN if it goes on and on. */
-static int await(struct fo_walk *walk, struct fo_node *node) {
+/* Puts a node that waits in place of one that a thread has only claimed: it may hang in another. Returns 0 or -ENOMEM. */
+static int take_over(struct fo_walk *walk, struct fo_node *node) {
+    struct fo_node *own = fo_node_new(node->path, node->path_length, node->depth);
+    if (own == NULL) {
+        return -ENOMEM;
+    }
+    own->follow = node->follow;
+    fo_order_drop(walk, node);
+    fo_order_push(walk, own);
+    return 0;
+}
+
+/* Reads others while another thread reads the one that comes first. Returns 0 once that is not being read, -EAGAIN if
+ * it goes on and on, -ENOMEM. */
+static int await(struct fo_walk *walk) {
+    struct fo_node *node = walk->top;
     int64_t began = node->state == FO_NODE_READING ? fo_clock_now() : 0;
     while (node->state == FO_NODE_READING) {
         struct fo_node *other = fo_walk_wants(walk) ? fo_order_claim(walk) : NULL;
@@ -242,7 +256,7 @@ static int await(struct fo_walk *walk, struct fo_node *node) {
             fo_pool_wait(walk);
         }
         if (node->state == FO_NODE_READING && fo_clock_now() - began > AWAIT_NS) {
-            return -EAGAIN;
+            return atomic_load(&node->being_read) ? -EAGAIN : take_over(walk, node);
         }
     }
     return 0;
@@ -327,8 +341,9 @@ static int obtain(struct fo_walk *walk, const char *path, size_t length, int fre
     int result = fresh ? start_at(walk, path, length) : 0;
     struct fo_node *node = walk->top;
     if (result == 0 && node != NULL && node->path_length == length && memcmp(node->path, path, length) == 0) {
-        result = await(walk, node);
+        result = await(walk);
         if (result == 0) {
+            node = walk->top;
             fo_order_leave(walk, node);
             node->state = FO_NODE_TAKEN;
             clear_run(walk);

@@ -5,6 +5,8 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -111,6 +113,7 @@ struct fo_node {
     uid_t user;     /* the walk's when the node was claimed */
     uint32_t depth; /* what follows in the order and is deeper is below it */
     uint8_t state, dropped;
+    atomic_bool being_read; /* a thread that has claimed it is at it now; set without the lock */
     uint8_t follow;   /* it may be a symbolic link by the time it is visited, */
     uint8_t inherits; /* and what is below it may; set when it is claimed */
     size_t path_length;

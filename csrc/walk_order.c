@@ -47,7 +47,8 @@ struct fo_node *fo_node_children(const struct fo_node *node, const struct fo_lis
         if (child == NULL) {
             break;
         }
-        child->state = FO_NODE_QUEUED;
+        /* Where times prove nothing reading ahead is in vain, and may hang where the caller would not have gone. */
+        child->state = listing->trusted ? FO_NODE_QUEUED : FO_NODE_WAITING;
         child->follow = follow != 0;
         *link = child;
         link = &child->down;
@@ -90,16 +91,19 @@ static size_t bytes_of(const struct fo_node *node) {
     return node->listing->dirs_length + node->listing->files_length;
 }
 
-/* Puts a chain of queued nodes behind one of the order, and behind one of the queue. */
+/* Puts a chain of nodes behind one of the order, and those that are queued behind one of the queue. */
 static void insert_chain(struct fo_walk *walk, struct fo_node *after, struct fo_node *queue_after,
                          struct fo_node *chain) {
     while (chain != NULL) {
         struct fo_node *node = chain;
         chain = node->down;
         order_insert(walk, after, node);
-        queue_insert(walk, queue_after, node);
-        after = queue_after = node;
-        walk->queued++;
+        after = node;
+        if (node->state == FO_NODE_QUEUED) {
+            queue_insert(walk, queue_after, node);
+            queue_after = node;
+            walk->queued++;
+        }
     }
 }
 

@@ -109,7 +109,9 @@ static void work_on(struct worker *worker, struct fo_walk *walk) {
     int waited = 0;
     int64_t began = fo_clock_now();
     for (size_t i = 0; i < count; i++) {
+        atomic_store_explicit(&nodes[i]->being_read, true, memory_order_relaxed);
         listings[i] = fo_reader_read(&worker->reader, nodes[i]->path, 0);
+        atomic_store_explicit(&nodes[i]->being_read, false, memory_order_relaxed);
         chains[i] = fo_node_children(nodes[i], listings[i], nodes[i]->inherits);
         int64_t now = fo_clock_now();
         worker->slow = now - began > SLOW_READ_NS;

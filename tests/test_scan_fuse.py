@@ -104,6 +104,27 @@ def test_a_file_that_hangs_keeps_nothing_back_that_was_found_before() -> None:
             consumer.join()
 
 
+def test_a_walk_does_not_hang_in_what_its_caller_leaves_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among many directories, so that reading ahead is under way when it comes to the one that hangs."""
+    for number in range(60):
+        (tmp_path / f"a{number}" / "b").mkdir(parents=True)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for _ in range(5):
+        with hanging("top0000") as root:
+            seen: list[str] = []
+            walker = threading.Thread(target=walk_without, args=(tmp_path, "top0000", seen), daemon=True)
+            walker.start()
+            walker.join(20)
+            assert not walker.is_alive()
+            assert str(root / "top0003" / "sub00001") in seen
+
+
+def walk_without(top: Path, name: str, seen: list[str]) -> None:
+    for path, directories, _ in fastos.walk(top):
+        seen.append(str(path))
+        directories[:] = [each for each in directories if each != name]
+
+
 @native
 @pytest.mark.parametrize("command", ["du", "scan"])
 def test_a_command_is_interrupted_while_a_directory_hangs(command: str) -> None:

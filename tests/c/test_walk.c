@@ -4,6 +4,7 @@
 
 #include "api.h"
 #include "check.h"
+#include "walk.h"
 
 static char root[] = "/tmp/fastos-walk-XXXXXX";
 
@@ -117,6 +118,38 @@ TEST(closed_or_begun_anew_in_the_middle) {
     remove_tree();
 }
 
+/* A thread has claimed two directories and hangs in the first: the other is not waited for. */
+TEST(what_a_hanging_thread_only_claimed_is_read) {
+    make_tree(2);
+    char paths[2][256];
+    alarm(20);
+    struct fo_walk *walk = fo_walk_open(0);
+    CHECK_EQ(next_at(walk, root, 1), 1);
+    for (int i = 0; i < 2; i++) {
+        snprintf(paths[i], sizeof(paths[i]), "%s/%s", root, name_of(batch.meta[0] + i));
+    }
+    pthread_mutex_lock(&fo_pool_lock);
+    struct fo_node *first = fo_order_claim(walk), *second = fo_order_claim(walk);
+    if (second == NULL) { /* a file system that nothing is read ahead of */
+        exit(0);
+    }
+    atomic_store(&first->being_read, true);
+    walk->references++;
+    fo_pool_wake(walk);
+    pthread_mutex_unlock(&fo_pool_lock);
+    CHECK_EQ(fo_walk_choose(walk, paths[1], strlen(paths[1]) + 1), 0); /* the caller does not want the first */
+    CHECK_EQ(next_at(walk, paths[1], 0), 1);
+    CHECK_EQ(batch.error, 0);
+    CHECK(strcmp(name_of(batch.meta[1]), "file") == 0);
+    pthread_mutex_lock(&fo_pool_lock); /* now it goes on */
+    fo_order_settle(walk, first, NULL, NULL);
+    fo_order_settle(walk, second, NULL, NULL);
+    fo_walk_release(walk);
+    pthread_mutex_unlock(&fo_pool_lock);
+    CHECK_EQ(fo_walk_close(walk), 0);
+    remove_tree();
+}
+
 TEST(chosen_order) {
     make_tree(200);
     struct fo_walk *walk = fo_walk_open(0);
@@ -204,6 +237,6 @@ TEST(usage_adds_up) {
     remove_tree();
 }
 
-MAIN(RUN(every_directory_once), RUN(portable_engine_too), RUN(closed_or_begun_anew_in_the_middle), RUN(chosen_order),
-     RUN(a_change_is_seen), RUN(missing_and_not_next),
-     RUN(usage_adds_up))
+MAIN(RUN(every_directory_once), RUN(portable_engine_too), RUN(closed_or_begun_anew_in_the_middle),
+     RUN(what_a_hanging_thread_only_claimed_is_read),
+     RUN(chosen_order), RUN(a_change_is_seen), RUN(missing_and_not_next), RUN(usage_adds_up))
