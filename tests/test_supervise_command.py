@@ -459,3 +459,82 @@ def test_ctl_watches_into_a_pipe(started: Callable[..., Command], tmp_path: Path
             assert json.loads(watching.stdout.readline())[0]["state"] == "running"
         watching.stdout.close()
         assert (watching.wait(timeout=60), watching.stderr.read()) == (141, b"")
+
+
+def test_signals_during_an_upgrade_end_nothing(started: Callable[..., Command]) -> None:
+    command = started(SLEEP.format("a", 1000))
+    command.ask("wait-ready")
+    before = command.pids()
+    command.ask("upgrade")
+    for _ in range(60):
+        for number in (signal.SIGUSR2, signal.SIGHUP, signal.SIGUSR1):
+            command.process.send_signal(number)
+        time.sleep(0.01)
+        assert command.process.poll() is None, command.stderr()
+    wait_until(lambda: command.pids() == before)
+
+
+def test_an_upgrade_in_the_middle_of_a_stop_goes_on_with_it(started: Callable[..., Command]) -> None:
+    web = '[services.web]\ncommand = ["sleep", "1000"]\nrequires = ["db"]\nstop_signal = "URG"\nstop_timeout = 1000\n'
+    command = started(SLEEP.format("db", 1000) + web)
+    command.ask("wait-ready")
+    pids = command.pids()
+    command.ask("stop", names=["db"])
+    command.ask("upgrade")
+    wait_until(lambda: command.states() == {"db": "running", "web": "stopping"})
+    os.kill(pids["web"], signal.SIGKILL)
+    wait_until(lambda: command.states() == {"db": "stopped", "web": "stopped"})
+
+
+def test_an_upgrade_in_the_middle_of_a_reload_goes_on_with_it(started: Callable[..., Command]) -> None:
+    stubborn = 'stop_signal = "URG"\nstop_timeout = 1000\n'
+    command = started(SLEEP.format("a", 1000) + stubborn)
+    command.ask("wait-ready")
+    before = command.pids()["a"]
+    command.file.write_text(SLEEP.format("a", 1001) + stubborn)
+    command.ask("reload")
+    command.ask("upgrade")
+    wait_until(lambda: command.states() == {"a": "restarting"})
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: command.states() == {"a": "running"})
+    os.kill(command.pids()["a"], signal.SIGKILL)
+
+
+def test_an_upgrade_during_a_shutdown_is_refused(started: Callable[..., Command]) -> None:
+    command = started(SLEEP.format("a", 1000) + 'stop_signal = "URG"\nstop_timeout = 1000\n')
+    command.ask("wait-ready")
+    pid = command.pids()["a"]
+    command.ask("shutdown")
+    with pytest.raises(Failed, match="shutting down"):
+        command.ask("upgrade")
+    with pytest.raises(Failed, match="shutting down"):
+        command.ask("start", names=["a"])
+    os.kill(pid, signal.SIGKILL)
+    assert command.process.wait(60) == 0
+
+
+def test_adoption_after_an_upgrade_and_a_kill(started: Callable[..., Command], tmp_path: Path) -> None:
+    toml = SLEEP.format("a", 1000)
+    command = started(toml, "--state-file", str(tmp_path / "state"))
+    command.ask("wait-ready")
+    before = command.pids()
+    command.ask("upgrade")
+    wait_until(lambda: command.pids() == before)
+    command.process.kill()
+    command.process.wait()
+    command.log.close()
+    second = started(toml, "--state-file", str(tmp_path / "state"))
+    second.ask("wait-ready")
+    assert second.pids() == before
+
+
+def test_an_upgrade_stops_what_is_gone_as_it_was_to_be_stopped(started: Callable[..., Command]) -> None:
+    command = started(
+        SLEEP.format("a", 1000) + 'stop_scope = "process"\nstop_timeout = 1000\n' + SLEEP.format("b", 9999)
+    )
+    command.ask("wait-ready")
+    pid = command.pids()["a"]
+    command.file.write_text(SLEEP.format("b", 9999))
+    command.ask("upgrade")
+    wait_until(lambda: command.states() == {"b": "running"})
+    assert not alive(pid)

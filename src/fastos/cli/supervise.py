@@ -117,6 +117,8 @@ def run_services(options: argparse.Namespace) -> int:
     command = [sys.executable, *sys.orig_argv[1:]]
 
     def upgrade_now() -> None:
+        if supervisor.is_ending():
+            raise ValueError("the supervisor is shutting down")
         upgrade.rehearse([*command, "--check"])
         supervisor.later(lambda: upgrade.execute(supervisor, command))
 
@@ -133,6 +135,7 @@ def run_services(options: argparse.Namespace) -> int:
 
 def handle_signals(supervisor: Any, reload: Callable[[], Any], options: argparse.Namespace) -> None:
     """TERM, INT: end in order (a second time: at once). HUP: reload. USR1: reopen the logs. USR2: upgrade."""
+    from fastos.supervise.upgrade import SIGNALS
 
     def end(number: int, frame: FrameType | None) -> None:
         supervisor.shutdown(now=supervisor.is_ending())
@@ -159,6 +162,8 @@ def handle_signals(supervisor: Any, reload: Callable[[], Any], options: argparse
             become_subreaper()
         reaper = OrphanReaper(supervisor)
         signal.signal(signal.SIGCHLD, lambda number, frame: supervisor.later(reaper.reap))
+        supervisor.later(reaper.reap)  # those that ended before
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # blocked by the image before this one
 
 
 def summary(change: Any) -> str:

@@ -90,7 +90,7 @@ class ControlClient:
             result = self._server.do(self, request)
         except (RequestError, KeyError) as error:
             self.answer(identifier, error=str(error.args[0]))
-        except (OSError, TypeError, ValueError) as error:
+        except (OSError, RuntimeError, TypeError, ValueError) as error:
             self.answer(identifier, error=str(error))
         else:
             if result is not None:

@@ -13,6 +13,9 @@ from fastos.supervise.unit import Exit, Unit
 if TYPE_CHECKING:
     from fastos.supervise.supervisor import Supervisor
 
+STOP_OPTIONS = ("stop_signal", "stop_timeout", "stop_scope", "cgroup")
+"""What a service has to be stopped by, when it is gone from the configuration."""
+
 _LEAVING = (State.STOPPING, State.RESTARTING, State.ABORTING)
 
 
@@ -39,7 +42,7 @@ def resume(supervisor: "Supervisor", name: str, kept: dict[str, Any]) -> None:
     """Puts a unit where it was before the upgrade. One whose service is gone from the configuration is stopped."""
     unit, known = supervisor.roster.units.get(name), True
     if unit is None:
-        unit, known = _stranger(supervisor, name), False
+        unit, known = _stranger(supervisor, name, kept.get("stop", {})), False
     unit.pid, unit.pidfd, unit.main_pid = kept["pid"], kept["pidfd"], kept["main_pid"]
     unit.adopted, unit.restarts, unit.message = kept["adopted"], kept["restarts"], kept["message"]
     unit.since_ns, unit.spawned_ns = kept["since"], kept["spawned"]
@@ -80,8 +83,8 @@ def _place(supervisor: "Supervisor", unit: Unit, state: State, stop_pending: boo
     # WAITING and BACKOFF begin again: start_all starts what is wanted and down
 
 
-def _stranger(supervisor: "Supervisor", name: str) -> Unit:
-    (unit,) = supervisor.roster.create(Service(name, ["false"], restart="never"))
+def _stranger(supervisor: "Supervisor", name: str, stop: dict[str, Any]) -> Unit:
+    (unit,) = supervisor.roster.create(Service(name, ["false"], restart="never", **stop))
     supervisor.conductor.add(unit)
     return unit
 

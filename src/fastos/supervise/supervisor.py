@@ -269,12 +269,15 @@ class Supervisor(Commands):
         for extra in self._extras:
             extra.close()
         self._extras.clear()
+        while True:  # the last step may have begun other checks
+            for unit in self.roster.units.values():
+                self.asker.end(unit)
+            if not self.processes.corpses:
+                break
+            self.step(None)
         for unit in self.roster.units.values():
-            self.asker.end(unit)
             for stream in unit.streams:
                 stream.drain()
-        while self.processes.corpses:
-            self.step(None)
 
     def resume_after_failed_upgrade(self) -> None:
         """The exec did not happen: go on as before."""

@@ -4,15 +4,17 @@ The process stays the same, so its children stay its children. What the next ima
 whose descriptor is named in the environment; every descriptor that it names is kept open over the exec.
 """
 
+import errno
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastos.supervise.intake import close_on_exec, descriptors_of, fingerprint, resume
+from fastos.supervise.intake import STOP_OPTIONS, close_on_exec, descriptors_of, fingerprint, resume
 
 if TYPE_CHECKING:
     from fastos.supervise.supervisor import Supervisor
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 VARIABLE = "FASTOS_UPGRADE_FD"
 VERSION = 1
 REHEARSAL = 30.0  # seconds
+SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
+"""They wait while the supervisor is executed anew: until it has its handlers again, each would end it."""
 
 
 def describe(supervisor: "Supervisor") -> tuple[dict[str, Any], list[int]]:
@@ -43,6 +47,7 @@ def describe(supervisor: "Supervisor") -> tuple[dict[str, Any], list[int]]:
             "spawned": unit.spawned_ns,
             "restarts": unit.restarts,
             "message": unit.message,
+            "stop": {name: getattr(unit.service, name) for name in STOP_OPTIONS},
             "exit": list(unit.last_exit) if unit.last_exit else None,
             "usage": unit.usage,
             "streams": streams,
@@ -78,11 +83,15 @@ def rehearse(command: Sequence[str]) -> None:
 
 def execute(supervisor: "Supervisor", command: Sequence[str]) -> None:
     """Becomes `command`, which must make a Supervisor from `inherited()`. Raises OSError if it cannot be executed,
-    and the supervisor then goes on as before."""
+    and the supervisor then goes on as before; so it does when it is to end."""
     supervisor.prepare_upgrade()
     state, fds = describe(supervisor)
-    memory = os.memfd_create("fastos-upgrade", 0)
+    memory = -1
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
+        if supervisor.is_ending():  # the next image would not know
+            raise InterruptedError(errno.EINTR, "the supervisor is shutting down")
+        memory = os.memfd_create("fastos-upgrade", 0)
         os.write(memory, json.dumps(state).encode())
         for fd in fds:
             os.set_inheritable(fd, True)
@@ -93,7 +102,9 @@ def execute(supervisor: "Supervisor", command: Sequence[str]) -> None:
     except OSError:
         for fd in fds:
             os.set_inheritable(fd, False)
-        os.close(memory)
+        if memory >= 0:
+            os.close(memory)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         supervisor.resume_after_failed_upgrade()
         raise
 
