@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -114,3 +116,27 @@ def test_a_descriptor_is_a_directory_too(tmp_path: Path) -> None:
             assert os.path.samefile(inside, tmp_path)
     finally:
         os.close(fd)
+
+
+def test_working_directory_comes_back_after_an_interrupt(tmp_path: Path) -> None:
+    """Just behind the change, before the block."""
+    before, getcwd = os.getcwd(), os.getcwd
+
+    def step(frame: FrameType, event: str, _: object) -> Any:
+        if getcwd() != before and "_environment" in frame.f_code.co_filename:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return step
+
+    def enter(frame: FrameType, event: str, argument: object) -> Any:
+        frame.f_trace_opcodes = True
+        return step(frame, event, argument)
+
+    tracing = sys.gettrace()
+    sys.settrace(enter)
+    try:
+        with pytest.raises(KeyboardInterrupt), fastos.working_directory(tmp_path):
+            pass
+    finally:
+        sys.settrace(tracing)
+    assert os.getcwd() == before

@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -164,6 +165,25 @@ def test_acting_as_comes_back_on_every_exit(tmp_path: Path) -> None:
         assert owner.current() == before
 
     tmp_path.chmod(0o700)
+    assert in_child(work) == 0
+
+
+@pytest.mark.root
+def test_acting_as_comes_back_after_an_interrupt() -> None:
+    """Just behind the change, before the block."""
+
+    def work() -> None:
+        before, act = owner.current(), owner.backend.act
+
+        def interrupted(*ids: Any) -> None:
+            act(*ids)
+            raise KeyboardInterrupt
+
+        owner.backend.act = interrupted
+        with pytest.raises(KeyboardInterrupt), owner.acting_as("nobody"):
+            pass
+        assert owner.current() == before
+
     assert in_child(work) == 0
 
 

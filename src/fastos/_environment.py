@@ -73,8 +73,8 @@ def working_directory(path: str | bytes | os.PathLike[str] | os.PathLike[bytes] 
         return
     before = os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.chdir(path)
-        try:
+        try:  # an interrupt may come just behind the change
+            os.chdir(path)
             yield os.getcwd()
         finally:
             os.fchdir(before)
@@ -85,8 +85,8 @@ def working_directory(path: str | bytes | os.PathLike[str] | os.PathLike[bytes] 
 @contextmanager
 def _by_path(path: str | bytes | os.PathLike[str] | os.PathLike[bytes] | int) -> Iterator[str]:
     before = os.getcwd()
-    os.chdir(path)
     try:
+        os.chdir(path)
         yield os.getcwd()
     finally:
         os.chdir(before)

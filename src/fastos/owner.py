@@ -104,11 +104,17 @@ def acting_as(user: str | int, group: str | int | None = None) -> Iterator[Owner
     uid, gid, ids = _target(user, group, None)
     _need_root("acting_as", "effective ids and groups")
     before_uid, before_gid, before_groups = os.geteuid(), os.getegid(), os.getgroups()
-    backend.act(uid, gid, ids)
+    changed = True  # an interrupt may come just behind the change
     try:
+        try:
+            backend.act(uid, gid, ids)
+        except OSError:
+            changed = False
+            raise
         yield current()
     finally:
-        backend.restore(before_uid, before_gid, before_groups)
+        if changed:
+            backend.restore(before_uid, before_gid, before_groups)
 
 
 def _need_root(function: str, what: str) -> None:
