@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from fastos.supervise.conductor import Conductor
+from fastos.supervise.dependencies import blockers
 from fastos.supervise.policy import Backoff, RestartLimit
 from fastos.supervise.roster import Roster, check_services
 from fastos.supervise.service import Service
@@ -213,7 +214,7 @@ class Supervision(RuleBasedStateMachine):
         for unit in self.roster.units.values():
             if unit.state is State.WAITING and unit.wanted:
                 held = unit.group is not None and unit.group.holds()
-                assert held or self.conductor.blockers(unit)
+                assert held or blockers(unit)
 
     def teardown(self) -> None:
         """From wherever it is: stop, let time pass and children die, and everything is down and stays down."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from fastos.supervise.children import Processes
 from fastos.supervise.conductor import Conductor
+from fastos.supervise.dependencies import blockers
 from fastos.supervise.log import Logs
 from fastos.supervise.loop import Loop
 from fastos.supervise.reload import Change, Reloads
@@ -159,7 +160,7 @@ class Commands(ABC):
 
     def _status(self, unit: Unit) -> Status:
         end, usage = unit.last_exit, unit.usage or (0, 0, 0)
-        waiting = self.conductor.blockers(unit) if unit.state is State.WAITING and self._opened else ()
+        waiting = blockers(unit) if unit.state is State.WAITING and self._opened else ()
         return Status(
             name=unit.name,
             service=unit.service.name,

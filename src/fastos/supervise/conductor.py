@@ -11,12 +11,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
+from fastos.supervise.dependencies import goes_down_before, lets_start, with_requirers
 from fastos.supervise.policy import History, verdict
 from fastos.supervise.states import ALIVE, DOWN, LEAVING, TABLE, UP, Action, Event, ImpossibleEvent, State
 from fastos.supervise.timers import Timers
 from fastos.supervise.unit import UNSETTLED, Exit, Unit
-
-_STARTED: Final = frozenset({State.RUNNING, State.RELOADING, State.EXITED})
 
 
 class Children(Protocol):
@@ -113,7 +112,7 @@ class Conductor:
 
     def stop(self, units: Iterable[Unit]) -> None:
         """Wants the units no more, nor any that require them; each is told when those that depend on it are down."""
-        self.stop_in_order(self.with_requirers(units))
+        self.stop_in_order(with_requirers(units))
 
     def stop_for_good(self, units: Iterable[Unit]) -> None:
         """Stops them, and starts nothing any more, whatever is asked for later."""
@@ -132,7 +131,7 @@ class Conductor:
         """Starts the unit anew, and with it those wanted ones that require it: they stop before and start after it."""
         if self._over:
             return
-        again = [other for other in self.with_requirers([unit]) if other is unit or other.wanted]
+        again = [other for other in with_requirers([unit]) if other is unit or other.wanted]
         for other in unit.requires:
             if not other.wanted or other.state is State.FAILED:
                 self.start(other)
@@ -146,20 +145,6 @@ class Conductor:
                 self._stop_if_free(unit)
             if unit.state is State.WAITING:
                 self._go_if_free(unit)
-
-    def with_requirers(self, units: Iterable[Unit]) -> list[Unit]:
-        """The units, and all that require one of them, directly or not."""
-        found: list[Unit] = []
-        todo = list(units)
-        seen = set(map(id, todo))
-        while todo:
-            unit = todo.pop()
-            found.append(unit)
-            for dependent in unit.dependents or ():
-                if unit in dependent.requires and id(dependent) not in seen:
-                    seen.add(id(dependent))
-                    todo.append(dependent)
-        return found
 
     def _restart_in_order(self, units: Iterable[Unit]) -> None:
         pending = list(units)
@@ -280,36 +265,20 @@ class Conductor:
 
     # -- gates
 
-    def blockers(self, unit: Unit) -> list[Unit]:
-        """Whom a waiting unit waits for."""
-        return [other for other in unit.befores if not self._lets_start(other, unit)]
-
-    @staticmethod
-    def _lets_start(other: Unit, unit: Unit) -> bool:
-        if other.stop_pending and other.wanted:
-            return False  # it is about to be restarted
-        if other.service.readiness.kind == "exit" and other.state is not State.EXITED:
-            satisfied = False
-        else:
-            satisfied = other.state in _STARTED
-        return satisfied or (
-            other not in unit.requires and (other.state is State.FAILED or not (other.wanted or other.state in ALIVE))
-        )
-
     def _go_if_free(self, unit: Unit) -> None:
         if not unit.wanted:
             return  # its stop is only put off until its dependents are down
         if unit.group is not None and unit.group.holds():
             return
         for other in unit.befores:
-            if not self._lets_start(other, unit):
+            if not lets_start(other, unit):
                 return
         self.post(unit, Event.GO)
 
     def _stop_if_free(self, unit: Unit) -> None:
         """Stops, or restarts, a unit unless one that has to go before it is still there."""
         for dependent in unit.dependents or ():
-            if dependent.state in ALIVE and (not dependent.wanted or self._goes_down_before(dependent, unit)):
+            if dependent.state in ALIVE and (not dependent.wanted or goes_down_before(dependent, unit)):
                 return
         group = unit.group
         if group is not None and group.together and unit.state in ALIVE:
@@ -321,10 +290,6 @@ class Conductor:
         self.post(unit, Event.RESTART if unit.wanted else Event.STOP)
         if unit.wanted and unit.state is State.WAITING:
             self._go_if_free(unit)
-
-    @staticmethod
-    def _goes_down_before(dependent: Unit, unit: Unit) -> bool:
-        return dependent.is_leaving() and unit in dependent.requires
 
     # -- what an end means
 
@@ -368,7 +333,7 @@ class Conductor:
         others = [member for member in failed.group.members if member is not failed and member.wanted]
         for member in others:
             member.message = f"stopped: {failed.name} of its group has failed"
-        self.stop_in_order([unit for unit in self.with_requirers(others) if unit is not failed])
+        self.stop_in_order([unit for unit in with_requirers(others) if unit is not failed])
 
     # -- actions
 

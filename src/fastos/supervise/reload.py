@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from fastos.supervise.dependencies import with_requirers
 from fastos.supervise.roster import check_services
 from fastos.supervise.service import Service
 from fastos.supervise.states import ALIVE, DOWN, UP
@@ -133,7 +134,7 @@ class Reloads:
     def stop(self, units: Iterable[Unit]) -> None:
         """Stops them, and they stay down."""
         conductor = self._supervisor.conductor
-        doomed = conductor.with_requirers(units)
+        doomed = with_requirers(units)
         for unit in doomed:
             self.returning.pop(unit.name, None)
         conductor.stop_in_order(doomed)
@@ -166,7 +167,6 @@ class Reloads:
 
     def _replace(self, service: Service, restart: bool, wanted: set[str]) -> list[Unit]:
         """`wanted`: the instances that were, before this reload stopped any. Returns those that are to go."""
-        conductor = self._supervisor.conductor
         old = self._supervisor.roster.units_of(service.name)
         kept = [unit for unit in old if unit.name in service.unit_names()]
         for unit in kept:
@@ -174,7 +174,7 @@ class Reloads:
                 continue  # see _create
             if restart:
                 # Those that require it stop before it, and come back with it.
-                again = [other for other in conductor.with_requirers([unit]) if other.name in wanted]
+                again = [other for other in with_requirers([unit]) if other.name in wanted]
                 self._exchange_when_down(unit, service, again)
             elif unit.name in self._coming:
                 self._coming[unit.name] = service
