@@ -13,6 +13,7 @@ import pytest
 
 from fastos._backend import COMPILED
 from fastos.supervise import Check, Log, Service, Supervisor, archive, state_file
+from fastos.supervise.init import OrphanReaper
 from fastos.supervise.loop import Loop
 from fastos.supervise.state_file import StateFile
 from supervising import FOREVER, is_state, states, step_until
@@ -270,3 +271,18 @@ def test_a_terminal_that_nobody_reads_holds_up_its_own_services_alone() -> None:
         step_until(supervisor, is_state(supervisor, "b", "stopped"))
     os.close(terminal)
     os.close(main)
+
+
+def test_an_orphan_behind_the_command_of_a_check_is_reaped() -> None:
+    """Both have ended, and one SIGCHLD told of both."""
+    with Supervisor([Service("a", FOREVER, readiness=Check("command", command="exit 1", interval=1000))]) as supervisor:
+        supervisor.start_all()
+        supervisor.step(0)
+        (check,) = supervisor.processes.checks
+        orphan = os.posix_spawn("/bin/true", ["true"], {})
+        for pid in (check, orphan):
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        OrphanReaper(supervisor).reap()
+        with pytest.raises(ChildProcessError):
+            os.waitpid(orphan, os.WNOHANG)
+        assert not supervisor.processes.checks

@@ -13,7 +13,7 @@ from fastos._backend import topic
 from fastos._spawn_options import EncodedEnvironment, limits
 from fastos.supervise import tree
 from fastos.supervise.log import Logs
-from fastos.supervise.loop import Loop
+from fastos.supervise.loop import Loop, Watcher
 from fastos.supervise.service import OPTIONS, SPAWN_OPTIONS, Service
 from fastos.supervise.unit import Exit, Unit
 
@@ -70,7 +70,7 @@ class Processes:
         self.mark = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.notify_ends: dict[str, int] = {}
         self.corpses: set[object] = set()  # killed check commands that have not ended yet
-        self.checks: set[int] = set()  # pids of check commands
+        self.checks: dict[int, Watcher] = {}  # commands of checks by pid, and who takes their status
 
     # -- requests
 
@@ -142,10 +142,6 @@ class Processes:
         if self.limits:
             given["rlimits"] = {number: (soft, hard) for number, soft, hard in self.limits}
         return backend.prepare(words, self.environment(service, ()), None, given)
-
-    def is_check(self, pid: int) -> bool:
-        """Whether a child is the command of a check, which takes its status itself."""
-        return pid in self.checks
 
     def forget(self, service: Service) -> None:
         self._requests.pop(id(service), None)

@@ -129,7 +129,9 @@ class OrphanReaper:
                     self._supervisor.child_ended(unit)
                     if self._supervisor.by_pid.get(ended.si_pid) is unit and unit.pid == ended.si_pid:
                         return  # it is still ours to take: the pidfd will say so
-                elif self._supervisor.processes.is_check(ended.si_pid):
-                    return  # a check's command: its probe takes it, and the next SIGCHLD comes back here
+                elif (check := self._supervisor.processes.checks.get(ended.si_pid)) is not None:
+                    check.on_ready(0)  # takes it, so that those behind it are seen
+                    if self._supervisor.processes.checks.get(ended.si_pid) is not None:
+                        return
                 else:
                     os.waitpid(ended.si_pid, os.WNOHANG)

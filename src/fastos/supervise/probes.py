@@ -87,7 +87,7 @@ class Probe:
                 os.killpg(self._pid, signal.SIGKILL)
             end = backend.reap(self._pid, self._fd, self._process, self._processes.wait)
             if end is not None:
-                self._processes.checks.discard(self._pid)
+                del self._processes.checks[self._pid]
                 self._pid = 0
                 self._finish(end.code == 0)
 
@@ -144,7 +144,7 @@ class Probe:
         request = self._processes.check_request(service, words)
         streams = (backend.NULL, backend.NULL, backend.NULL)
         self._pid, self._fd, self._process = backend.spawn(request, streams, -1, (), self._processes.result)
-        self._processes.checks.add(self._pid)
+        self._processes.checks[self._pid] = self
         self._loop.watch(self._fd, self)
         self._loop.timers.after(self, self._check.timeout)
 
@@ -166,6 +166,7 @@ class Corpse:
     def __init__(self, loop: Loop, processes: Processes, pid: int, fd: int, process: Any) -> None:
         self._loop, self._processes, self._pid, self._fd, self._process = loop, processes, pid, fd, process
         processes.corpses.add(self)
+        processes.checks[pid] = self
         loop.watch(fd, self)
 
     def on_ready(self, events: int) -> None:
@@ -173,7 +174,7 @@ class Corpse:
             self._loop.unwatch(self._fd)
             os.close(self._fd)
             self._processes.corpses.discard(self)
-            self._processes.checks.discard(self._pid)
+            self._processes.checks.pop(self._pid, None)
 
 
 class NotifyPipe:
