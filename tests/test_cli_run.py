@@ -98,6 +98,37 @@ def test_halt() -> None:
     assert len(done.stdout.splitlines()) < 200
 
 
+def flaky(tmp_path: pathlib.Path, failing: str, times: int) -> list[str]:
+    """A command that prints its argument, and has failed so many times for one of them before."""
+    tried = tmp_path / "tried"
+    script = f'[ "$1" = {failing} ] && echo >>{tried} && [ $(wc -l <{tried}) -le {times} ] && exit 1; echo "$1"'
+    return ["sh", "-c", script, "sh"]
+
+
+@pytest.mark.parametrize("options", [[], ["--halt"]])
+def test_retries_keep_the_order_and_start_all(tmp_path: pathlib.Path, options: list[str]) -> None:
+    done = cli("-j1", "-k", "--retries", "2", *options, *flaky(tmp_path, "b", 2), ":::", "a", "b", "c", "d")
+    assert (done.stdout, done.returncode) == ("a\nb\nc\nd\n", 0)
+
+
+def test_none_is_lost_where_many_fail_once(tmp_path: pathlib.Path) -> None:
+    script = f'case $1 in *0) mkdir {tmp_path}/$1 2>/dev/null && exit 1; esac; echo "$1"'
+    numbers = [str(number) for number in range(500)]
+    done = cli("-j2", "-k", "--halt", "--retries", "1", "sh", "-c", script, "sh", ":::", *numbers)
+    assert (done.stdout.split(), done.returncode) == (numbers, 0)
+
+
+def test_halt_comes_after_the_last_try(tmp_path: pathlib.Path) -> None:
+    done = cli("-j1", "--halt", "--retries", "2", *flaky(tmp_path, "b", 3), ":::", "a", "b", "c", "d")
+    assert (done.stdout, done.returncode) == ("a\n", 123)
+    assert len((tmp_path / "tried").read_text()) == 3
+
+
+def test_halt_starts_no_more() -> None:
+    done = cli("-j1", "--halt", "sh", "-c", "echo {}; exit {}", ":::", "0", "1", *"0" * 200)
+    assert (done.stdout, done.returncode) == ("0\n1\n", 123)
+
+
 def test_dry_run() -> None:
     assert cli("--dry-run", "rm", "-rf", "{}", ":::", "a b").stdout == "rm -rf 'a b'\n"
 

@@ -7,13 +7,15 @@ Ctrl-C; 141 when whoever read the output closed it; 2 if the command line makes 
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import shlex
 import signal
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from fastos._completed import Completed
 from fastos._run_many import Progress, run_many
@@ -41,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--retries", type=natural, default=0, metavar="N", help="run a command that failed up to N times more")
     add("-k", "--keep-order", action="store_true", help="print output in the order of the commands")
     add("--shell", action="store_true", help="give each command to /bin/sh -c, arguments quoted")
-    add("--halt", action="store_true", help="after the first failure start no more")
+    add("--halt", action="store_true", help="after the first failure (of the last try) start no more")
     add("--results", metavar="FILE", help="write a JSON line for each command, with its output, to FILE")
     add("--dry-run", action="store_true", help="print the commands instead of running them")
     add("--no-progress", action="store_true", help="no progress bar on a terminal")
@@ -227,6 +229,7 @@ class _Bar:
 
     def __init__(self, wanted: bool) -> None:
         self._progress: Any = None
+        self.total: int | None = None
         if wanted:
             try:
                 from rich.console import Console
@@ -240,7 +243,7 @@ class _Bar:
     def show(self, progress: Progress) -> None:
         if self._progress is not None:
             text = f"{progress.running} running, {progress.failed} failed"
-            self._progress.update(self._task, completed=progress.finished, total=progress.total, description=text)
+            self._progress.update(self._task, completed=progress.finished, total=self.total, description=text)
 
     def __enter__(self) -> "_Bar":
         return self
@@ -253,38 +256,79 @@ class _Bar:
             self._progress.stop()
 
 
-def _run_round(source: Iterable[list[str]], options: argparse.Namespace, bar: _Bar) -> Iterator[Completed]:
-    with run_many(
-        source,
-        jobs=options.jobs,
-        timeout=options.timeout,
-        ordered=options.keep_order,
-        stop_on_error=options.halt,
-        progress=bar.show,
-    ) as results:
-        yield from results
+class _Try(NamedTuple):
+    """A command on its way."""
+
+    number: int
+    args: list[str]
+    attempt: int
 
 
-def _execute(options: argparse.Namespace, report: Report, bar: _Bar) -> None:
-    """Runs all; what failed again at the end, as often as retries are allowed."""
-    attempt = 1
-    source: Iterable[list[str]] = commands(options)
-    numbers: list[int] = []  # of those that are tried again: their numbers in the first round
-    if ":::" in options.words:
-        source = list(source)
-    while True:
-        again: list[tuple[int, list[str]]] = []
-        for completed in _run_round(source, options, bar):
-            if attempt > 1:
-                completed.index = numbers[completed.index]
-            if completed.success or attempt > options.retries or isinstance(completed.error, FileNotFoundError):
-                report.take(completed, attempt)
-            else:
-                again.append((completed.index, completed.args))
-        if not again:
+class _Rounds:
+    """Runs all, in rounds: what has failed, and may be tried again, is at the beginning of the next."""
+
+    def __init__(self, options: argparse.Namespace, report: Report, bar: _Bar) -> None:
+        self._options, self._report, self._bar = options, report, bar
+        self._held: dict[int, tuple[Completed, int]] = {}  # --keep-order: those whose turn has not come
+        self._turn = 0
+        self._waiting: deque[_Try] = deque()
+
+    def run(self) -> None:
+        source: Iterable[list[str]] = commands(self._options)
+        if ":::" in self._options.words:
+            source = list(source)
+            self._bar.total = len(source)
+        fresh = map(_Try, itertools.count(), source, itertools.repeat(1))  # no generator: a round's end closes those
+        while True:
+            again, unstarted = self._round(self._read(fresh))
+            self._waiting.extendleft(reversed(sorted(again) + unstarted))
+            if not self._waiting or (self._options.halt and self._report.failed):
+                break
+        for number in sorted(self._held):
+            self._report.take(*self._held[number])
+
+    def _read(self, fresh: Iterator[_Try]) -> Iterator[_Try]:
+        while self._waiting:
+            yield self._waiting.popleft()
+        yield from fresh
+
+    def _round(self, tries: Iterable[_Try]) -> tuple[list[_Try], list[_Try]]:
+        """Returns those to be tried again, and those that --halt kept from being started."""
+        on_their_way: dict[int, _Try] = {}
+        again: list[_Try] = []
+
+        def reading() -> Iterator[list[str]]:
+            for index, each in enumerate(tries):
+                on_their_way[index] = each
+                yield each.args
+
+        options = self._options
+        with run_many(
+            reading(),
+            jobs=options.jobs,
+            timeout=options.timeout,
+            ordered=options.keep_order,
+            stop_on_error=options.halt,
+            progress=self._bar.show,
+        ) as results:
+            for completed in results:
+                this = on_their_way.pop(completed.index)
+                hopeless = this.attempt > options.retries or isinstance(completed.error, FileNotFoundError)
+                if completed.success or hopeless:
+                    completed.index = this.number
+                    self._take(completed, this.attempt)
+                else:
+                    again.append(this._replace(attempt=this.attempt + 1))
+        return again, list(on_their_way.values())
+
+    def _take(self, completed: Completed, attempts: int) -> None:
+        if not self._options.keep_order:
+            self._report.take(completed, attempts)
             return
-        again.sort(key=lambda pair: pair[0])
-        numbers, source, attempt = [number for number, _ in again], [args for _, args in again], attempt + 1
+        self._held[completed.index] = completed, attempts
+        while self._turn in self._held:
+            self._report.take(*self._held.pop(self._turn))
+            self._turn += 1
 
 
 def main(options: argparse.Namespace) -> int:
@@ -298,7 +342,7 @@ def main(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.closing(Report(options)) as report, _Bar(terminal and not options.no_progress) as bar:
         try:
-            _execute(options, report, bar)
+            _Rounds(options, report, bar).run()
         except KeyboardInterrupt:
             bar.hide()
             counts = f"{report.finished} finished, {report.failed} of them failed; what ran was killed"
