@@ -137,13 +137,15 @@ int fo_run_many_submit_alike(fo_run_many *run, const struct fo_run_command *mode
 }
 
 /* Results that come faster than one in PACE_NS are left to gather: to wake up for each would cost the processor that the
- * children need. Call with the lock held. */
-static void let_gather(struct fo_run_many *run, uint32_t capacity) {
+ * children need. Call with the lock held. Returns whether it has slept. */
+static bool let_gather(struct fo_run_many *run, uint32_t capacity) {
     run->room = capacity;
+    bool wait = !run_many_hurry(run) && fo_clock_now() < run->taken_at + PACE_NS;
     run->gathering = true;
-    while (!run_many_hurry(run) && fo_clock_wait_until(&run->gathered, &run->lock, run->taken_at + PACE_NS)) {
+    while (wait && !run_many_hurry(run) && fo_clock_wait_until(&run->gathered, &run->lock, run->taken_at + PACE_NS)) {
     }
     run->gathering = false;
+    return wait;
 }
 
 bool run_many_hurry(const struct fo_run_many *run) {
@@ -155,9 +157,7 @@ int fo_run_many_take(fo_run_many *run, struct fo_run_result *results, uint32_t c
     int64_t until = timeout_ns < 0 ? RUN_NEVER : fo_clock_now() + timeout_ns;
     for (;;) {
         pthread_mutex_lock(&run->lock);
-        if (timeout_ns != 0) {
-            let_gather(run, capacity);
-        }
+        bool slept = timeout_ns != 0 && let_gather(run, capacity);
         uint32_t taken = run->closing ? 0 : run_done_take(&run->done, results, capacity);
         bool closed = run->closing;
         if (taken > 0) {
@@ -170,6 +170,9 @@ int fo_run_many_take(fo_run_many *run, struct fo_run_result *results, uint32_t c
         }
         if (taken > 0 || timeout_ns == 0) {
             return (int)taken;
+        }
+        if (slept) {
+            return -EINTR; /* a signal that came meanwhile has interrupted nothing, and would not interrupt the poll */
         }
         int ready = run_done_wait(&run->done, until);
         if (ready < 0 || (ready == 0 && fo_clock_now() >= until)) {

@@ -118,6 +118,15 @@ TEST(free_kills_what_runs) {
     CHECK(waitpid(-1, NULL, 0) < 0 && errno == ECHILD);
 }
 
+/* Takes results, however often a signal may have come. */
+static int take(fo_run_many *run, struct fo_run_result *results, uint32_t capacity) {
+    int got;
+    do {
+        got = fo_run_many_take(run, results, capacity, -1);
+    } while (got == -EINTR);
+    return got;
+}
+
 /* Runs `count` commands and returns how many of them exited with 0; `seen` gets the bytes of output. */
 static int run_all(struct fo_run_command command, uint32_t count, uint32_t jobs, uint64_t *seen) {
     fo_run_many *run;
@@ -129,7 +138,7 @@ static int run_all(struct fo_run_command command, uint32_t count, uint32_t jobs,
         CHECK(fo_run_many_submit(run, &command, 1) > 0);
     }
     for (uint32_t taken = 0; taken < count;) {
-        int got = fo_run_many_take(run, results, 8, -1);
+        int got = take(run, results, 8);
         CHECK(got > 0);
         for (int i = 0; i < got; i++) {
             succeeded += results[i].error == 0 && results[i].code == 0;
@@ -300,7 +309,7 @@ TEST(commands_that_are_alike) {
     CHECK_EQ(fo_run_many_open(1, 1, &run), 0);
     CHECK_EQ(fo_run_many_submit_alike(run, &model, strings, shapes, 3), 3);
     for (int taken = 0; taken < 3;) {
-        int got = fo_run_many_take(run, results + taken, (uint32_t)(3 - taken), -1);
+        int got = take(run, results + taken, (uint32_t)(3 - taken));
         CHECK(got > 0);
         taken += got;
     }
