@@ -122,7 +122,8 @@ int fo_run_many_submit_alike(fo_run_many *run, const struct fo_run_command *mode
 
 /* Moves up to `capacity` results to `results`. With none there, waits up to timeout_ns (-1: for ever; 0: not at all).
  * Results that come many in a moment are handed over a few at a time.
- * Returns how many, 0 if the time ran out, -EINTR where a signal has come or may have (call again), or -ECANCELED once the run was closed. */
+ * Returns how many, 0 if the time ran out, -EINTR where a signal has come or may have (call again), or -ECANCELED
+ * once the run was closed. */
 int fo_run_many_take(fo_run_many *run, struct fo_run_result *results, uint32_t capacity, int64_t timeout_ns);
 
 /* Starts nothing more: commands that are queued come back as cancelled results with ECANCELED. Returns 0. */
