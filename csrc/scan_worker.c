@@ -133,11 +133,13 @@ static void *run(void *argument) {
     return NULL;
 }
 
-/* Registers a worker in a free slot, if one more is wanted. */
+/* Registers a worker in a free slot, if one more is wanted. (It would end at once where the scan is cancelled, and so
+ * would the next, without end.) */
 static bool enlist(struct fo_scan *scan, struct fo_worker *worker) {
     bool wanted = false;
     pthread_mutex_lock(&scan->frontier.lock);
-    if (scan->concurrency.live < scan->concurrency.target && !scan->frontier.finished) {
+    if (scan->concurrency.live < scan->concurrency.target && !scan->frontier.finished &&
+        !atomic_load(&scan->cancelled)) {
         for (int i = 0; i < FO_SCAN_MOST_THREADS && !wanted; i++) {
             if (atomic_load(&scan->workers[i]) == NULL) {
                 atomic_store(&scan->workers[i], worker);

@@ -110,5 +110,12 @@ TEST(a_thread_that_cannot_be_had_sends_nobody_away) {
     _exit(0); /* a search for leaks would want a thread */
 }
 
+TEST(a_cancelled_scan_wants_no_workers) {
+    struct fo_scan *scan = scan_with_workers(0, 4);
+    atomic_store(&scan->cancelled, true);
+    CHECK_EQ(fo_worker_start(scan), 0);
+    fo_scan_free(scan);
+}
+
 MAIN(RUN(leaving_workers_leave_one_that_works), RUN(hanging_workers_take_nobodys_place),
-     RUN(a_thread_that_cannot_be_had_sends_nobody_away))
+     RUN(a_thread_that_cannot_be_had_sends_nobody_away), RUN(a_cancelled_scan_wants_no_workers))

@@ -309,6 +309,8 @@ TEST(a_leaving_worker_that_waits_holds_nothing) {
     alarm(20);
     struct fo_scan_options asked = options(0, FO_STAT_SIZE, 0);
     CHECK_EQ(fo_scan_open(&asked, &scan), 0);
+    scan->started = true;
+    scan->started_ns = fo_clock_now();
     fo_concurrency_start(scan);
     for (int i = 0; i < FO_SCAN_QUEUE; i++) {
         fo_queue_rescue(scan, fo_batch_take(scan, 1));
@@ -343,4 +345,5 @@ TEST(missing_root_is_an_error) {
 MAIN(RUN(names), RUN(paths), RUN(columns), RUN(portable), RUN(sorted), RUN(following), RUN(one_directory_is_shared),
      RUN(closed_half_way), RUN(few_descriptors), RUN(budget_loses_nothing), RUN(a_forked_child_lets_go),
      RUN(workers_that_come_and_go_lose_nothing), RUN(short_memory_is_an_error),
-     RUN(short_memory_is_an_error_when_sorted), RUN(batches_of_deep_directories_are_small), RUN(a_leaving_worker_that_waits_holds_nothing), RUN(missing_root_is_an_error))
+     RUN(short_memory_is_an_error_when_sorted), RUN(batches_of_deep_directories_are_small),
+     RUN(a_leaving_worker_that_waits_holds_nothing), RUN(missing_root_is_an_error))
