@@ -7,7 +7,7 @@ Unlike the interpreter's own, these let other threads run meanwhile; `fastos.env
 import errno
 import os
 from sys import audit
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from fastos._backend.native import ffi, lib
 from fastos._backend.native_path import StrOrBytesPath, encode, fail
@@ -31,40 +31,54 @@ def unsetenv(name: StrOrBytesPath, /) -> None:
         fail(result)
 
 
-_POINTER = ffi.sizeof("char *")
+_POINTER: Final = ffi.sizeof("char *")
+_buffer: Final = ffi.buffer
 
 
-class _Inherited:
-    """The C library's environment as it was when it was last read."""
-
-    array: Any = None
-    pointers: bytes = b""  # what the array held, the NULL included
-    variables: dict[bytes, bytes] | None = None  # os.environ's: not every C library gives a changed string a new place
-    block: tuple[bytes, int] = (b"\0", 0)
-
-    def read(self, array: Any, variables: dict[bytes, bytes] | None) -> tuple[bytes, int]:
-        strings: list[Any] = []
-        while array and array[len(strings)]:
-            strings.append(ffi.string(array[len(strings)]))
-        block: bytes = b"\0".join(strings) + b"\0"  # an empty block is still a block
-        self.array, self.variables, self.block = array, dict(variables or ()), (block, len(strings))
-        self.pointers = bytes(ffi.buffer(array, _POINTER * (len(strings) + 1))) if array else b""
-        return self.block
+def _is_glibc() -> bool:
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION") is not None
+    except (ValueError, OSError):
+        return False
 
 
-_last = _Inherited()
+# glibc never frees or overwrites a string: who changes one changes the array. Elsewhere os.environ is compared too.
+_TRUSTS_POINTERS: Final = _is_glibc()
+
+
+class _Inherited(NamedTuple):
+    """The C library's environment when it was read."""
+
+    array: Any  # where the C library had its pointers; None: nowhere
+    pointers: bytes  # what they were, the NULL included
+    block: tuple[bytes, int]
+    variables: dict[bytes, bytes] | None  # os.environ's
+
+
+_last = _Inherited(None, b"", (b"\0", 0), None)
+
+
+def _variables() -> dict[bytes, bytes] | None:
+    return getattr(os.environ, "_data", None)
+
+
+def _read(array: Any) -> tuple[bytes, int]:
+    global _last
+    strings: list[Any] = []
+    while array and array[len(strings)]:
+        strings.append(ffi.string(array[len(strings)]))
+    block: bytes = b"\0".join(strings) + b"\0"  # an empty block is still a block
+    pointers = bytes(_buffer(array, _POINTER * (len(strings) + 1))) if array else b""
+    _last = _Inherited(array or None, pointers, (block, len(strings)), dict(_variables() or ()))
+    return _last.block
 
 
 def inherited() -> tuple[bytes, int]:
     """What a child inherits, os.putenv's and C code's changes included: one block of NUL-terminated strings, and their
     number."""
-    array, variables = lib.environ, getattr(os.environ, "_data", None)
+    array = lib.environ
+    was, pointers, block, variables = _last
     # An array that is where it was is as long as it was, or longer.
-    if (
-        array == _last.array
-        and variables == _last.variables
-        and array
-        and ffi.buffer(array, len(_last.pointers)) == _last.pointers
-    ):
-        return _last.block
-    return _last.read(array, variables)
+    if array == was and _buffer(array, len(pointers)) == pointers and (_TRUSTS_POINTERS or variables == _variables()):
+        return block
+    return _read(array)
