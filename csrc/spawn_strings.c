@@ -27,7 +27,8 @@ static bool is_missing(const char *path) {
 /* Skips the candidates ahead of the first that may be there; to another user a directory may be closed, which is
  * another error. Returns 0, or -ENOENT if there is none. */
 static int skip_missing(struct fo_spawn_plan *plan) {
-    while (plan->request->user < 0 && plan->candidates[0] != NULL && plan->candidates[1] != NULL && is_missing(plan->candidates[0])) {
+    while (plan->request->user < 0 && plan->candidates[0] != NULL && plan->candidates[1] != NULL &&
+           is_missing(plan->candidates[0])) {
         plan->candidates++;
         plan->first_candidate++;
     }
