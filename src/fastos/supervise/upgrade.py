@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 VARIABLE = "FASTOS_UPGRADE_FD"
 VERSION = 1
 REHEARSAL = 30.0  # seconds
-SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
-"""They wait while the supervisor is executed anew: until it has its handlers again, each would end it."""
+SIGNALS = frozenset(
+    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
+)
+"""They wait while the supervisor is executed anew: until it has its handlers again, each would end it. Windows has but
+the first two."""
 
 
 def describe(supervisor: "Supervisor") -> tuple[dict[str, Any], list[int]]:
