@@ -86,7 +86,8 @@ class _Run:
             request.cwd, request.cgroup, request.new_session = shared.cwd, shared.cgroup, shared.new_session
             request.keywords = shared.keywords
         try:
-            child = request.start()
+            child = stdlib_spawn.Child()
+            child.start(request)
         except SpawnError as error:
             self.failure = (error.errno or errno.EIO, error, 0)
             return

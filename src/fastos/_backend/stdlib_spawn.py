@@ -44,11 +44,6 @@ class Request:
     new_session: bool
     program: Any
 
-    def start(self) -> "Child":
-        child = Child()
-        child.start(self)
-        return child
-
 
 def prepare(args: options.Arguments, env: Any, executable: Any, streams: tuple[Any, Any, Any], more: Any) -> Request:
     """The request for args. `more`: the further options that were given, by name, or None."""
