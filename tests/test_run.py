@@ -321,12 +321,13 @@ def test_a_pipeline_interrupted_anywhere() -> None:
         return step
 
     before = sys.gettrace()
-    for point in itertools.count(1):
+    for point in itertools.count():  # 0: nothing is raised, but 3.12 tells of the steps only from the second time on
         left = point
         sys.settrace(enter)
         try:
             fastos.pipeline([["true"]] * 3)
-            break
+            if point > 0:
+                break
         except KeyboardInterrupt:
             pass
         finally:

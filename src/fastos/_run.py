@@ -128,11 +128,13 @@ def pipeline(
     )
     group = backend.Group(len(stages))
     jobs: list[Job] = []
+    ends: list[int] = []
     try:
-        _start_stages(group, jobs, stages, common, input, capture)
+        _start_stages(group, jobs, stages, ends, common, input, capture)
         backend.drive(group)
         outcomes = group.outcomes()
     finally:
+        _close_ends(ends, 0, None)
         group.close()
     results = []
     for number, (job, outcome) in enumerate(zip(jobs, outcomes, strict=True)):
@@ -145,36 +147,36 @@ def _start_stages(
     group: "backend.Group",
     jobs: list[Job],
     stages: list[tuple[Any, Mapping[str, Any]]],
+    ends: list[int],
     common: dict[str, Any],
     input: Input,
     capture: bool,
 ) -> None:
+    """Leaves in `ends` those of the pipes between the stages that are open here, after an exception as well: the caller
+    closes them. (In 3.12.1 an interrupt at a loop's jump back passes a `finally` around the loop by.)"""
     last = len(stages) - 1
-    ends: list[int] = []  # of the pipes between the stages: those that are open here
-    try:
-        for number, (args, own) in enumerate(stages):
-            given = {**common, **own}
-            if number == 0 and input is not None:
-                given["input"] = input
-            if number > 0:
-                given["stdin"] = ends[0]
-            if number < last:
-                _add_pipe(ends)
-                given["stdout"] = ends[-1]
-            elif capture:
-                given.setdefault("stdout", PIPE)
-            job = Plan(given, False).job_for(args, number)
-            group.start(job)
-            jobs.append(job)
-            if number < last:
-                _close_ends(ends, -1, None)
-            if number > 0:
-                _close_ends(ends, 0, 1)
-            if group.failed(number):
-                group.kill()
-                break
-    finally:
-        _close_ends(ends, 0, None)
+    for number, (args, own) in enumerate(stages):
+        given = {**common, **own}
+        if number == 0 and input is not None:
+            given["input"] = input
+        if number > 0:
+            given["stdin"] = ends[0]
+        if number < last:
+            _add_pipe(ends)
+            given["stdout"] = ends[-1]
+        elif capture:
+            given.setdefault("stdout", PIPE)
+        job = Plan(given, False).job_for(args, number)
+        group.start(job)
+        jobs.append(job)
+        if number < last:
+            _close_ends(ends, -1, None)
+        if number > 0:
+            _close_ends(ends, 0, 1)
+        if group.failed(number):
+            group.kill()
+            _close_ends(ends, 0, None)
+            break
 
 
 # Each in one step of the interpreter: between two, the handler of a signal may raise, and then a descriptor would be
