@@ -217,17 +217,23 @@ backoff = {{ initial = 0.01, factor = 1, jitter = 0 }}
         assert entry["restarts"] + 1 - begun in (0, 1), entry  # the last may have been stopped before it wrote
 
 
+def started_after_a_kill(command: Command, started: Callable[..., Command], *arguments: str) -> Command:
+    """Another supervisor in the place of one that was killed."""
+    command.process.kill()
+    command.process.wait()
+    command.log.close()
+    second = started(*arguments)
+    second.ask("wait-ready")
+    return second
+
+
 def test_adoption_after_a_kill(started: Callable[..., Command], tmp_path: Path) -> None:
     toml = TALK.format(tmp_path) + SLEEP.format("a", 1000)
     command = started(toml, "--state-file", str(tmp_path / "state"))
     command.ask("wait-ready")
     wait_until((tmp_path / "talk.log").exists)
     before = command.pids()
-    command.process.kill()
-    command.process.wait()
-    command.log.close()
-    second = started(toml, "--state-file", str(tmp_path / "state"))
-    second.ask("wait-ready")
+    second = started_after_a_kill(command, started, toml, "--state-file", str(tmp_path / "state"))
     assert second.pids() == before
     assert all(entry["adopted"] for entry in second.ask("status"))
     assert "adopted pid" in second.stderr()
@@ -520,11 +526,7 @@ def test_adoption_after_an_upgrade_and_a_kill(started: Callable[..., Command], t
     before = command.pids()
     command.ask("upgrade")
     wait_until(lambda: command.pids() == before)
-    command.process.kill()
-    command.process.wait()
-    command.log.close()
-    second = started(toml, "--state-file", str(tmp_path / "state"))
-    second.ask("wait-ready")
+    second = started_after_a_kill(command, started, toml, "--state-file", str(tmp_path / "state"))
     assert second.pids() == before
 
 

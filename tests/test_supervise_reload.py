@@ -23,6 +23,14 @@ def pids(supervisor: Supervisor) -> dict[str, int]:
     return {name: status.pid for name, status in supervisor.status().items()}
 
 
+def is_killed_and_stays_stopped(supervisor: Supervisor) -> None:
+    os.kill(supervisor.status()["a"].pid, signal.SIGKILL)
+    step_until(supervisor, is_state(supervisor, "a", "stopped"))
+    for _ in range(5):
+        supervisor.step(0)
+    assert states(supervisor) == {"a": "stopped"}
+
+
 def test_all_that_changes_at_once_comes_back_changed() -> None:
     with Supervisor([Service("db", FOREVER), Service("web", FOREVER, requires="db")]) as supervisor:
         supervisor.start_all()
@@ -49,11 +57,7 @@ def test_a_stop_during_a_reload_holds() -> None:
         supervisor.start_all()
         supervisor.reload([Service("a", [*FOREVER, "1"], **STUBBORN)])
         supervisor.stop("a")
-        os.kill(supervisor.status()["a"].pid, signal.SIGKILL)
-        step_until(supervisor, is_state(supervisor, "a", "stopped"))
-        for _ in range(5):
-            supervisor.step(0)
-        assert states(supervisor) == {"a": "stopped"}
+        is_killed_and_stays_stopped(supervisor)
         supervisor.start("a")
         assert words(supervisor, "a") == "/bin/sleep 1000 1"
         os.kill(supervisor.status()["a"].pid, signal.SIGKILL)
@@ -69,11 +73,7 @@ def test_a_start_during_a_reload_starts_what_is_new() -> None:
         step_until(supervisor, lambda: supervisor.status()["a"].pid not in (0, before))
         assert words(supervisor, "a") == "/bin/sleep 1000 1"
         supervisor.stop("a")
-        os.kill(supervisor.status()["a"].pid, signal.SIGKILL)
-        step_until(supervisor, is_state(supervisor, "a", "stopped"))
-        for _ in range(5):
-            supervisor.step(0)
-        assert states(supervisor) == {"a": "stopped"}
+        is_killed_and_stays_stopped(supervisor)
 
 
 def test_what_required_a_removed_service_goes_on() -> None:
