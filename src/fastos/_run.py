@@ -75,7 +75,7 @@ def run(
             if input is not None:
                 given["input"] = input
             job = Plan(given, False).job_for(args, 0)
-    except (TypeError, ValueError, AttributeError, OverflowError):
+    except options.UNUSUAL:
         from fastos._option_check import check_options
 
         check_options({**spawn_options, **dict(zip(OWN_OPTIONS, own, strict=True)), "input": input})

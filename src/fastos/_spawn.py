@@ -138,13 +138,9 @@ def spawn(
     sys.audit("fastos.spawn", args, cwd, env)
     try:
         return Process(backend.prepare(args, env, executable, (stdin, stdout, stderr), more), args)
-    except _NONSENSE:
+    except options.UNUSUAL:
         _check(env, executable, (stdin, stdout, stderr), more)
         raise
-
-
-# What comes of an option that is none of what it takes.
-_NONSENSE = (TypeError, ValueError, AttributeError, OverflowError)
 
 
 def _check(env: Any, executable: Any, streams: tuple[Any, Any, Any], more: dict[str, Any] | None) -> None:
@@ -172,7 +168,7 @@ def prepare(
     """
     try:
         return backend.prepare(args, env, executable, (stdin, stdout, stderr), more or None)
-    except _NONSENSE:
+    except options.UNUSUAL:
         _check(env, executable, (stdin, stdout, stderr), more)
         raise
 

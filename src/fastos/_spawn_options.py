@@ -30,6 +30,9 @@ PIPE = -1
 STDOUT = -2
 DEVNULL = -3
 
+# What comes of arguments and options that are none of what is taken, from here and from the making of a request.
+UNUSUAL = (TypeError, ValueError, AttributeError, OverflowError)
+
 _EMBEDDED = "embedded null byte"
 # What os.fsencode does with a str, without the calls.
 _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()

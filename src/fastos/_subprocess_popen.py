@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastos import _backend
 from fastos._errors import SpawnError
+from fastos._spawn_options import UNUSUAL
 from fastos._timeout import nanoseconds
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ else:
     spawning = _backend.topic("spawn")
 
 _MOST_GROUPS = 65536
-# What a request raises for arguments that the core does not take: the standard class has the word then.
-UNUSUAL = (TypeError, ValueError, OverflowError, AttributeError)
 _PARENT_STEPS = ("prepare", "open", "fork")
 # Earlier versions blame the directory for whatever fails in the child before the exec.
 _NAMES_CHDIR_ALONE = sys.version_info >= (3, 13)
@@ -90,7 +89,7 @@ class Popen(standard.Popen):  # type: ignore[type-arg]
                 streams = (_stream(p2cread), _stream(c2pwrite), _stream(errwrite))
                 request = spawning.prepare(argv, env, executable, streams, more)
             except UNUSUAL:
-                pass
+                pass  # the standard class has the word then
         if request is None:
             super()._execute_child(  # type: ignore[misc]
                 args, executable, preexec_fn, close_fds, pass_fds, cwd, env, startupinfo, creationflags, shell,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fastos import _backend
 from fastos._errors import SpawnError
 from fastos._run_job import INTERRUPT_GRACE_NS, Job, Outcome
-from fastos._subprocess_popen import UNUSUAL, argument_list, standard_error
+from fastos._spawn_options import UNUSUAL
+from fastos._subprocess_popen import argument_list, standard_error
 
 if TYPE_CHECKING:
     from fastos._backend import native_run as backend
